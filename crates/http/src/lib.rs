@@ -1,0 +1,1 @@
+//! What every HTTP plugin needs once: client, OAuth, token cache, retries, redaction. Knows no CRM.

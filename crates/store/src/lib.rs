@@ -1,0 +1,1 @@
+//! The local copy: linked accounts, encrypted credentials, unified records.

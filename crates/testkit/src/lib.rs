@@ -1,0 +1,1 @@
+//! Strategies, round-trip laws and the conformance suite for providers.

@@ -1,0 +1,1 @@
+//! The Salesforce plugin of unicrm.

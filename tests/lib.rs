@@ -1,0 +1,1 @@
+//! Whole-system tests live in `main.rs`; this library is empty.
