@@ -1,0 +1,1 @@
+//! Rendering of `/sobjects`, `/sobjects/X` and `/sobjects/X/describe`.
