@@ -2,9 +2,6 @@
 
 use super::{Features, Schema, SchemaError, compact};
 
-/// Objects that an activity's WhatId, an e-mail's RelatedToId and a note's ParentId may point to.
-pub(crate) const RELATED_TO: [&str; 6] = ["Account", "Asset", "Campaign", "Case", "Opportunity", "Product2"];
-
 macro_rules! object_files {
     ($($name:literal),* $(,)?) => {
         [$(include_str!(concat!("objects/", $name, ".txt"))),*]
@@ -13,7 +10,53 @@ macro_rules! object_files {
 
 const PICKLISTS: &str = include_str!("objects/picklists.txt");
 
-const OBJECTS: [&str; 2] = object_files!["Account", "Contact"];
+const OBJECTS: [&str; 45] = object_files![
+    "Account",
+    "Attachment",
+    "Campaign",
+    "CampaignMember",
+    "Case",
+    "CaseStatus",
+    "Contact",
+    "ContentDocument",
+    "ContentDocumentLink",
+    "ContentNote",
+    "ContentVersion",
+    "CurrencyType",
+    "DatedConversionRate",
+    "EmailMessage",
+    "EmailMessageRelation",
+    "Event",
+    "EventRelation",
+    "EventWhoRelation",
+    "FieldPermissions",
+    "Group",
+    "GroupMember",
+    "Lead",
+    "LeadStatus",
+    "Name",
+    "Note",
+    "ObjectPermissions",
+    "Opportunity",
+    "OpportunityContactRole",
+    "OpportunityHistory",
+    "OpportunityStage",
+    "Organization",
+    "PermissionSet",
+    "PermissionSetAssignment",
+    "Product2",
+    "Profile",
+    "QueueSobject",
+    "RecordType",
+    "Task",
+    "TaskPriority",
+    "TaskRelation",
+    "TaskStatus",
+    "TaskWhoRelation",
+    "User",
+    "UserLicense",
+    "UserRole",
+];
 
 /// Reads all files for an org with these features.
 pub(crate) fn load(features: &Features) -> Result<Schema, SchemaError> {

@@ -10,7 +10,7 @@
 //! AccountId reference to=Account children=Contacts       relationship Account: the name without Id
 //! Salutation picklist(40) values=@salutation             a list of picklists.txt
 //! Rating picklist(40) values="Hot; Warm; Cold"           `API name = Label`, `*` default, `!` inactive
-//! CurrencyIsoCode picklist(3) when=multi_currency        only with that feature
+//! CurrencyIsoCode picklist(3) when=multi_currency        only with that feature, `when=!...` only without
 //! ```
 //! Words after the type: `required`, `ro` (neither create nor update), `insert` (create only), `update` (update
 //! only), `name` (names the record), `defaulted`, `option` (a preference bit), and `+flag` or `-flag`.
@@ -359,11 +359,7 @@ impl<'a> Reader<'a> {
         match key {
             "when" => return feature_on(self.features, value),
             "to" => {
-                field.reference_to = if value == "@related" {
-                    super::catalog::RELATED_TO.iter().map(|o| (*o).to_owned()).collect()
-                } else {
-                    value.split(',').map(str::to_owned).collect()
-                };
+                field.reference_to = value.split(',').map(str::to_owned).collect();
                 let several = field.reference_to.len() > 1;
                 field.polymorphic_foreign_key = several;
                 field.name_pointing = several;
@@ -404,7 +400,9 @@ fn currency_words() -> Vec<String> {
 }
 
 fn feature_on(features: &Features, name: &str) -> Result<bool, SchemaError> {
-    features.is_on(name).ok_or_else(|| SchemaError(format!("unknown feature {name:?}")))
+    let (wanted, name) = name.strip_prefix('!').map_or((true, name), |name| (false, name));
+    let on = features.is_on(name).ok_or_else(|| SchemaError(format!("unknown feature {name:?}")))?;
+    Ok(on == wanted)
 }
 
 fn field_flag(field: &mut FieldSchema, flag: &str) -> Result<(), SchemaError> {
