@@ -2,7 +2,7 @@
 
 mod catalog;
 mod compact;
-mod describe;
+pub mod describe;
 mod features;
 mod field;
 mod object;
@@ -109,14 +109,16 @@ impl Schema {
         if found.field(&field.name).is_some() {
             return Err(SchemaError(format!("Field {}.{} exists already.", found.name, field.name)));
         }
-        let name = found.name.clone();
-        found.fields.push(field.clone());
+        let (key, name) = (found.name.to_ascii_lowercase(), found.name.clone());
         self.link_parents(&name, &field);
+        if let Some(found) = self.objects.get_mut(&key) {
+            found.fields.push(field);
+        }
         Ok(())
     }
 
     fn free_custom_prefix(&self) -> Option<String> {
-        (0..62 * 62).map(|n| ids::custom_prefix(n)).find(|prefix| !self.by_prefix.contains_key(prefix))
+        (0..62 * 62).map(ids::custom_prefix).find(|prefix| !self.by_prefix.contains_key(prefix))
     }
 
     /// Child relationships of `parent` from the references that already point to it.
@@ -127,7 +129,7 @@ impl Schema {
                 continue;
             }
             for field in child.fields.iter().filter(|f| f.refers_to(parent)) {
-                found.push(ChildRelationship::of(&child.name, field, parent));
+                found.push(ChildRelationship::of(&child.name, field));
             }
         }
         if let Some(object) = self.objects.get_mut(&parent.to_ascii_lowercase()) {
@@ -138,7 +140,7 @@ impl Schema {
     fn link_parents(&mut self, child: &str, field: &FieldSchema) {
         for target in &field.reference_to {
             if let Some(parent) = self.objects.get_mut(&target.to_ascii_lowercase()) {
-                let relationship = ChildRelationship::of(child, field, target);
+                let relationship = ChildRelationship::of(child, field);
                 parent.child_relationships.push(relationship);
             }
         }

@@ -53,7 +53,7 @@ pub struct ObjectSchema {
     pub child_relationships: Vec<ChildRelationship>,
     /// Record types without the Master one, which every object has.
     pub record_types: Vec<RecordType>,
-    /// Scopes of `USING SCOPE`: name and label.
+    /// Scopes of `USING SCOPE`, name and label; when empty, everything and (with an owner) mine.
     pub scopes: Vec<(String, String)>,
     /// A query needs a filter on one of these fields by `=` or `IN`, if any are named.
     pub required_filter: Option<Vec<String>>,
@@ -90,14 +90,11 @@ pub struct RecordType {
 }
 
 impl ChildRelationship {
-    pub(crate) fn of(child: &str, field: &FieldSchema, parent: &str) -> Self {
-        // Users, groups and the like do not list the rows that name them: those references have no name there.
-        let unnamed =
-            field.reference_to.len() > 1 && matches!(parent, "User" | "Group" | "Calendar" | "Organization");
+    pub(crate) fn of(child: &str, field: &FieldSchema) -> Self {
         Self {
             child_object: child.to_owned(),
             field: field.name.clone(),
-            relationship_name: field.child_relationship_name.clone().filter(|_| !unnamed),
+            relationship_name: field.child_relationship_name.clone(),
             cascade_delete: field.cascade_delete,
             restricted_delete: field.restricted_delete,
         }
@@ -137,7 +134,7 @@ impl ObjectSchema {
             fields: vec![id],
             child_relationships: Vec::new(),
             record_types: Vec::new(),
-            scopes: vec![("everything".to_owned(), "All".to_owned())],
+            scopes: Vec::new(),
             required_filter: None,
         }
     }
