@@ -130,7 +130,7 @@ pub enum Swap {
 /// let new = before.credentials.clone().with("access_token", "abc".to_owned().into());
 /// assert!(matches!(store.compare_and_swap(before.version, new.clone()).await?, Swap::Stored { .. }));
 /// assert!(matches!(store.compare_and_swap(before.version, new).await?, Swap::Conflict(_)));
-/// # unicrm_core::Result::Ok(()) }).unwrap();
+/// # Ok::<_, unicrm_core::Error>(()) }).unwrap();
 /// # mod tokio_test { pub fn block_on<F: Future>(f: F) -> F::Output {
 /// #     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(f) } }
 /// ```

@@ -366,7 +366,8 @@ mod tests {
 
     #[test]
     fn the_first_named_operation_stays() {
-        let error = Error::new(ErrorKind::Internal, "x").with_operation("token refresh").with_operation("read");
+        let error =
+            Error::new(ErrorKind::Internal, "x").with_operation("token refresh").with_operation("read");
         assert_eq!(error.operation(), Some("token refresh"));
     }
 }

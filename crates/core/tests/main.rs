@@ -1,0 +1,4 @@
+//! The model against the nine seed files and committed test vectors.
+
+mod ids;
+mod seed;
