@@ -61,7 +61,7 @@ pub(super) fn encode_pattern(glyphs: &[Glyph]) -> String {
     out
 }
 
-fn decode_pattern(text: &str) -> Vec<Glyph> {
+pub(super) fn decode_pattern(text: &str) -> Vec<Glyph> {
     let mut glyphs = Vec::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
