@@ -1,1 +1,0 @@
-//! Whole-system tests live in `main.rs`; this library is empty.
