@@ -1,0 +1,76 @@
+# The project's only vocabulary: what CI runs and what a contributor types.
+
+fixtures := env("UNICRM_FIXTURES", justfile_directory() / "../shared/fixtures/salesforce")
+
+[private]
+default:
+    @just --list --unsorted
+
+# A Salesforce org on this machine, linked, synced, changed and synced again.
+demo *ARGS:
+    cargo run --release --bin unicrm -- demo {{ARGS}}
+
+# The README's test command.
+test *ARGS:
+    cargo test --workspace {{ARGS}}
+
+# Everything that CI runs after the tests.
+lint: fmt-check clippy doc deny
+
+# Formats the code.
+fmt:
+    cargo fmt --all
+
+fmt-check:
+    cargo fmt --all --check
+
+clippy:
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# API documentation; a broken link is an error.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Licences, duplicate crates and sources.
+deny:
+    cargo deny check bans licenses sources
+
+# Writes the pages of the book that are made from code: mapping and capability tables.
+docs-gen:
+    UNICRM_DOCS=write cargo test -p unicrm-tests --test system generated
+
+# Other people's clients against the emulator, and their counts and ids against ours.
+interop:
+    cargo build --release --bin unicrm
+    tests/interop/run
+
+# The peak memory of the demo with 100,000 contacts.
+memory CONTACTS="100000":
+    cargo build --release --bin unicrm
+    /usr/bin/time -v target/release/unicrm demo --contacts {{CONTACTS}} 2>&1 | grep -E "Maximum resident|Elapsed|Exit status"
+
+# Benchmarks: the cost of mapping beside bare parsing.
+bench *ARGS:
+    cargo bench -p unicrm-salesforce {{ARGS}}
+
+# Mutants of the mapping files that no test notices.
+mutants *ARGS:
+    cargo mutants -p unicrm-salesforce -f 'plugins/salesforce/src/objects/*.rs' --timeout 120 {{ARGS}}
+
+# Fuzzes one target for some seconds (needs a nightly toolchain and cargo-fuzz): soql_builder, wire, soql_parser.
+fuzz TARGET SECONDS="60":
+    cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
+
+# Builds the fuzz targets without fuzzing.
+fuzz-check:
+    cargo check --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
+
+# The book, when mdbook is installed.
+book:
+    mdbook build docs
+
+# How long a clean release build takes.
+build-time:
+    rm -rf target/build-time
+    bash -c 'time cargo build --release --bin unicrm --target-dir target/build-time'
+    rm -rf target/build-time

@@ -1,0 +1,82 @@
+//! The pages of the book that are made from code. `just docs-gen` writes them; this test fails when one is stale.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use unicrm::{Capability, MappingDirection, NormalForm, ObjectKind, Registry};
+
+const HEAD: &str = "<!-- Made from code by `just docs-gen`; do not edit. -->\n\n";
+
+fn check(file: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/generated").join(file);
+    if std::env::var_os("UNICRM_DOCS").is_some_and(|mode| mode == "write") {
+        std::fs::write(&path, expected).expect("a writable page");
+        return;
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "docs/generated/{file} is stale: run `just docs-gen`");
+}
+
+#[test]
+fn generated_capabilities_page_is_current() {
+    let mut page = format!("{HEAD}# Capabilities\n\nWhat each provider declares. Everything else answers `Unsupported`.\n");
+    for provider in Registry::discover().expect("plugins are linked").iter() {
+        let capabilities = provider.capabilities();
+        write!(page, "\n## {}\n\n| |", provider.info().name).unwrap();
+        for kind in ObjectKind::ALL {
+            write!(page, " {kind} |").unwrap();
+        }
+        page.push_str("\n|---|");
+        page.push_str(&"---|".repeat(ObjectKind::ALL.len()));
+        for capability in Capability::ALL {
+            write!(page, "\n| `{capability}` |").unwrap();
+            for kind in ObjectKind::ALL {
+                page.push_str(if capabilities.allows(kind, capability) { " yes |" } else { " |" });
+            }
+        }
+        let raw = if capabilities.raw_requests() { "passed through" } else { "not supported" };
+        writeln!(page, "\n\nRaw requests: {raw}.").unwrap();
+        page.push_str("\nWays to sign in:\n\n");
+        for flow in provider.info().auth_flows {
+            writeln!(page, "- `{}`: {}.", flow.name, flow.description).unwrap();
+        }
+    }
+    check("capabilities.md", &page);
+}
+
+fn normal_form(form: NormalForm) -> &'static str {
+    match form {
+        NormalForm::Day => "the day alone (midnight UTC)",
+        NormalForm::Second => "whole seconds",
+        NormalForm::Trimmed => "trimmed; empty becomes none",
+        NormalForm::LineBreaks => "line breaks become LF",
+        NormalForm::Text => "markup becomes text",
+        NormalForm::Derived => "computed by the remote",
+        NormalForm::Places => "only the listed places",
+        NormalForm::Defaulted => "the remote has a default",
+        other => panic!("a normal form without a description: {other:?}"),
+    }
+}
+
+#[test]
+fn generated_mapping_pages_are_current() {
+    for provider in Registry::discover().expect("plugins are linked").iter() {
+        let info = provider.info();
+        let mut page = format!("{HEAD}# How {} maps\n\n{}\n", info.name, info.description);
+        for mapping in info.mappings {
+            write!(page, "\n## {}\n\nRemote: {}.\n\n", mapping.kind, mapping.remote_objects.join(", ")).unwrap();
+            page.push_str("| field | remote | direction | normal form | note |\n|---|---|---|---|---|\n");
+            for field in mapping.fields {
+                let direction = match field.direction {
+                    MappingDirection::Both => "both",
+                    MappingDirection::Read => "read",
+                };
+                let forms: Vec<_> = field.normal_forms.iter().map(|form| normal_form(*form)).collect();
+                let remote = field.remote.join(", ").replace('|', "\\|");
+                let note = field.note.replace('|', "\\|");
+                writeln!(page, "| `{}` | {remote} | {direction} | {} | {note} |", field.unified, forms.join("; ")).unwrap();
+            }
+        }
+        check(&format!("mapping-{}.md", info.slug), &page);
+    }
+}
