@@ -1,5 +1,7 @@
 //! Whole-system tests.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod architecture;
 mod contract;
 mod generated;

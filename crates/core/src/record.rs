@@ -24,7 +24,6 @@ macro_rules! sum {
         /// # Ok::<_, unicrm_core::Error>(())
         /// ```
         #[derive(Clone, PartialEq)]
-        #[expect(clippy::large_enum_variant, reason = "pages hold thousands; a box for each costs more than the space")]
         pub enum Record {
             $(#[doc = concat!("See [`", stringify!($name), "`].")] $name($name),)+
         }
@@ -38,7 +37,6 @@ macro_rules! sum {
         /// # Ok::<_, unicrm_core::Error>(())
         /// ```
         #[derive(Clone, PartialEq)]
-        #[expect(clippy::large_enum_variant, reason = "batches hold thousands; a box for each costs more than the space")]
         pub enum RecordPatch {
             $(#[doc = concat!("See [`", stringify!($patch), "`].")] $name($patch),)+
         }

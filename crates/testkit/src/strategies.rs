@@ -109,13 +109,11 @@ impl Profile {
     }
 
     /// A remote id of a kind.
-    #[must_use]
     pub fn remote_id(&self, kind: ObjectKind) -> BoxedStrategy<String> {
         (self.remote_ids)(kind)
     }
 
     /// A record with its ids, and any of its other fields.
-    #[must_use]
     pub fn record(&self, kind: ObjectKind) -> BoxedStrategy<Record> {
         let fields: Vec<FieldStrategy> =
             Record::fields_of(kind).iter().map(|field| self.field(kind, field)).collect();
@@ -162,7 +160,6 @@ impl Profile {
     }
 
     /// A reference as a plugin makes it: with both ids.
-    #[must_use]
     pub fn reference(&self, kind: ObjectKind) -> BoxedStrategy<Value<'static>> {
         self.remote_id(kind)
             .prop_map(move |remote_id| Value::Reference {

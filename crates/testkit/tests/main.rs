@@ -1,4 +1,6 @@
 //! The testkit's own promises, and the memory provider under the conformance suite.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod memory;
 mod strategies;

@@ -62,9 +62,11 @@ pub fn capabilities() -> Capabilities {
 
 /// Connects an empty org.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "the signature of every plugin's connect")]
 pub fn connect(request: ConnectRequest) -> ConnectFuture {
+    let linked_account = request.linked_account;
     Box::pin(async move {
-        let provider: Arc<dyn Provider> = Arc::new(MemoryProvider::new(request.linked_account));
+        let provider: Arc<dyn Provider> = Arc::new(MemoryProvider::new(linked_account));
         Ok(provider)
     })
 }
@@ -110,7 +112,7 @@ impl MemoryProvider {
         self.org.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn page(&self, part: ReadPart) -> Result<Page> {
+    fn page(&self, part: &ReadPart) -> Result<Page> {
         let org = self.org();
         let size = part.page_size.unwrap_or(200).clamp(1, 2_000) as usize;
         let page = match (&part.scope, part.shape) {
@@ -178,10 +180,10 @@ fn count(org: &Org, kind: ObjectKind, scope: &Scope) -> Result<Page> {
 
 fn ids_only(mut page: Page) -> Page {
     for row in &mut page.rows {
-        if let Row::Live(live) = row {
-            if let Some(remote_id) = live.record.remote_id().cloned() {
-                *row = Row::Id { remote_id, stamp: live.stamp };
-            }
+        if let Row::Live(live) = row
+            && let Some(remote_id) = live.record.remote_id().cloned()
+        {
+            *row = Row::Id { remote_id, stamp: live.stamp };
         }
     }
     page
@@ -242,7 +244,7 @@ impl Provider for MemoryProvider {
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Vec<Result<Page>>> {
-        Ok(request.into_parts().into_iter().map(|part| self.page(part)).collect())
+        Ok(request.parts().iter().map(|part| self.page(part)).collect())
     }
 
     async fn search(&self, request: SearchRequest) -> Result<Page> {

@@ -11,11 +11,11 @@ use crate::{
 
 pub(super) fn write(org: &mut Org, linked_account: LinkedAccountId, operation: WriteOperation) -> Outcome {
     let written = match operation {
-        WriteOperation::Create { record } => Ok(create(org, record)),
-        WriteOperation::Update { remote_id, record } => update(org, &remote_id, record),
+        WriteOperation::Create { record } => Ok(create(org, &record)),
+        WriteOperation::Update { remote_id, record } => update(org, &remote_id, &record),
         WriteOperation::Upsert { key, record } => match find_by_key(org, record.kind(), &key) {
-            Some(remote_id) => update(org, &remote_id, record),
-            None => Ok(create(org, record)),
+            Some(remote_id) => update(org, &remote_id, &record),
+            None => Ok(create(org, &record)),
         },
         WriteOperation::Delete { kind, remote_id } => match org.get(kind, &remote_id) {
             None => Err(no_such_record(kind, &remote_id)),
@@ -32,18 +32,18 @@ pub(super) fn write(org: &mut Org, linked_account: LinkedAccountId, operation: W
     written.unwrap_or_else(Outcome::failed)
 }
 
-fn create(org: &mut Org, patch: RecordPatch) -> Outcome {
+fn create(org: &mut Org, patch: &RecordPatch) -> Outcome {
     let mut record = Record::empty(patch.kind());
-    let warnings = apply(&patch, &mut record);
+    let warnings = apply(patch, &mut record);
     let remote_id = org.put(record);
     Outcome::new(OutcomeStatus::Created).with_remote_id(remote_id).with_warnings(warnings)
 }
 
-fn update(org: &mut Org, remote_id: &RemoteId, patch: RecordPatch) -> Result<Outcome> {
+fn update(org: &mut Org, remote_id: &RemoteId, patch: &RecordPatch) -> Result<Outcome> {
     let kind = patch.kind();
     let before = live(org, kind, remote_id)?.clone();
     let mut after = before.clone();
-    let warnings = apply(&patch, &mut after);
+    let warnings = apply(patch, &mut after);
     let status = if after == before {
         OutcomeStatus::Unchanged
     } else {

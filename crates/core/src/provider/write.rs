@@ -44,7 +44,6 @@ impl WriteRequest {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "nearly every operation carries a record")]
 pub enum WriteOperation {
     /// Creates a record. Null and absent fields are the same here.
     Create {

@@ -315,7 +315,7 @@ fn absent_id(known: &[RemoteId]) -> RemoteId {
         .char_indices()
         .map(|(i, c)| match c {
             // The middle of an id is a serial number everywhere; its ends may be a prefix or a checksum.
-            '0'..='9' | 'a'..='z' | 'A'..='Z' if i >= 5 && i < 12 => 'z',
+            '0'..='9' | 'a'..='z' | 'A'..='Z' if (5..12).contains(&i) => 'z',
             other => other,
         })
         .collect();
