@@ -19,7 +19,7 @@ use std::collections::HashMap;
 
 use super::field::{DefaultValue, FieldSchema, FieldType, PicklistValue};
 use super::object::{ObjectSchema, RecordType};
-use super::{Features, SchemaError, ids};
+use super::{Features, SchemaError};
 
 /// Named picklists that several fields share.
 pub(crate) type SharedLists = HashMap<String, Vec<PicklistValue>>;
@@ -229,15 +229,8 @@ impl<'a> Reader<'a> {
     fn record_types(&mut self, words: &[String]) {
         for word in words {
             let name = word.trim_end_matches('*');
-            // The id is a function of both names, so that an object file can be read by itself.
-            let number = self
-                .object
-                .name
-                .bytes()
-                .chain(name.bytes())
-                .fold(7u64, |sum, b| (sum * 31 + u64::from(b)) % 900_000);
             self.object.record_types.push(RecordType {
-                id: ids::salesforce_id("012", 1_000_000 + number),
+                id: RecordType::id_of(&self.object.name, name),
                 developer_name: name.replace(' ', "_"),
                 name: name.to_owned(),
                 active: true,

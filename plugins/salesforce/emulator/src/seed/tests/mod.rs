@@ -1,0 +1,4 @@
+//! The generator's promises, the setup rows and the tree loader.
+
+mod generated;
+mod trees;
