@@ -91,10 +91,10 @@ pub(crate) fn opportunities(world: &mut World<'_>) -> Result<(), SalesforceError
             let text = if place == 17 { draw.paragraphs(3) } else { draw.sentence() };
             record.set("Description", text);
             record.set("IsPrivate", place == 18);
-            record.set("CampaignId", (place % 5 == 0).then(|| campaign_id(n % world.volumes.campaigns)));
+            record.set("CampaignId", place.is_multiple_of(5).then(|| campaign_id(n % world.volumes.campaigns)));
         }
         world.write("Opportunity", record)?;
-        if place != DEAL_DELETED && place % 2 == 0 {
+        if place != DEAL_DELETED && place.is_multiple_of(2) {
             roles = contact_roles(world, &links, n, stamps, roles, &mut draw)?;
         }
         history(world, n, stage, amount, close, stamps, &mut draw)?;
@@ -109,7 +109,7 @@ fn amount(place: u64, draw: &mut Draw) -> Option<Decimal> {
         5 => Some(Decimal::new(1_234_567_890_123_456_789 / 10, 2)),
         7 => Some(Decimal::ZERO),
         10 => Some(Decimal::new(-draw.number(100, 100_000), 2)),
-        11 | 12 => Some(Decimal::new(draw.number(1, 1_000_000_00), 2)),
+        11 | 12 => Some(Decimal::new(draw.number(1, 100_000_000), 2)),
         _ => Some(Decimal::from(draw.number(1, 500) * 500)),
     }
 }

@@ -86,7 +86,7 @@ impl Message {
             record.set(stamp, task.get(stamp).clone());
         }
         let html =
-            (self.n % 2 == 0).then(|| format!("<html><body><p>{}</p></body></html>", escape(&self.body)));
+            self.n.is_multiple_of(2).then(|| format!("<html><body><p>{}</p></body></html>", escape(&self.body)));
         let related = what_id(self.what);
         let record = record
             .with("Id", id.as_str())

@@ -53,6 +53,8 @@ pub struct Volumes {
     pub notes: u64,
     /// Enhanced notes.
     pub content_notes: u64,
+    /// Files that are no notes.
+    pub files: u64,
     /// Campaigns.
     pub campaigns: u64,
     /// Cases.
@@ -76,6 +78,7 @@ impl SeedPlan {
             events: share(360, 20),
             notes: share(120, 20),
             content_notes: share(100, 20),
+            files: share(8, 3),
             campaigns: share(4, 3).min(500),
             cases: share(40, 5),
         }
@@ -122,5 +125,6 @@ pub fn generate<'a>(
     events::events(&mut world)?;
     notes::notes(&mut world)?;
     notes::content_notes(&mut world)?;
+    notes::files(&mut world)?;
     Ok(world.rows())
 }

@@ -16,6 +16,9 @@ use crate::schema::ids::salesforce_id;
 
 const WHEEL: u64 = 20;
 
+/// File type and extension of a note.
+const NOTE: (&str, &str) = ("SNOTE", "snote");
+
 /// Classic notes: on a contact, account, opportunity or lead; without a body; private; deleted.
 pub(crate) fn notes(world: &mut World<'_>) -> Result<(), SalesforceError> {
     for n in 0..world.volumes.notes {
@@ -78,7 +81,7 @@ pub(crate) fn content_notes(world: &mut World<'_>) -> Result<(), SalesforceError
             content: STANDARD.encode(&html),
             preview: clip(&text.replace(['\n', '\r'], " "), 255),
         };
-        write_document(world, n, &common, &title, &body, stamps.modified)?;
+        write_document(world, n, &common, &title, &body, NOTE, stamps.modified)?;
         let owner = common.text("OwnerId").map(str::to_owned);
         for target in owner.into_iter().chain(records_of(world, n)) {
             links += 1;
@@ -96,6 +99,35 @@ pub(crate) fn content_notes(world: &mut World<'_>) -> Result<(), SalesforceError
     Ok(())
 }
 
+/// Files that are no notes: documents of another type, with links just like those of notes.
+pub(crate) fn files(world: &mut World<'_>) -> Result<(), SalesforceError> {
+    let notes = world.volumes.content_notes;
+    for n in notes..notes + world.volumes.files {
+        let mut draw = world.draw(Kind::ContentNote, n);
+        let stamps = world.stamps(&mut draw, n);
+        let mut common = world.record("069", n, &mut draw, stamps);
+        common.take("CurrencyIsoCode");
+        let content = draw.paragraphs(3);
+        let body = Body {
+            size: i64::try_from(content.len()).unwrap_or(0),
+            content: STANDARD.encode(&content),
+            preview: String::new(),
+        };
+        let kind = ("TEXT", "txt");
+        write_document(world, n, &common, &clip(&draw.project(), 255), &body, kind, stamps.modified)?;
+        let record = Record::new()
+            .with("Id", salesforce_id("06A", notes * 4 + n))
+            .with("ContentDocumentId", common.get("Id").clone())
+            .with("LinkedEntityId", contact_id(live_contact(n % world.volumes.contacts)))
+            .with("ShareType", "V")
+            .with("Visibility", "AllUsers")
+            .with("IsDeleted", false)
+            .with("SystemModstamp", at(stamps.modified));
+        world.write("ContentDocumentLink", record)?;
+    }
+    Ok(())
+}
+
 struct Body {
     content: String,
     size: i64,
@@ -108,14 +140,15 @@ fn write_document(
     common: &Record,
     title: &str,
     body: &Body,
+    (file_type, extension): (&str, &str),
     modified: i64,
 ) -> Result<(), SalesforceError> {
     let version = salesforce_id("068", n + 1);
     let shared = common
         .clone()
         .with("Title", title)
-        .with("FileType", "SNOTE")
-        .with("FileExtension", "snote")
+        .with("FileType", file_type)
+        .with("FileExtension", extension)
         .with("ContentSize", body.size)
         .with("SharingPrivacy", "N")
         .with("ContentModifiedDate", at(modified));
@@ -132,7 +165,7 @@ fn write_document(
         .with("IsLatest", true)
         .with("VersionNumber", "1")
         .with("VersionData", body.content.as_str())
-        .with("PathOnClient", format!("{}.snote", clip(title, 200)))
+        .with("PathOnClient", format!("{}.{extension}", clip(title, 200)))
         .with("TextPreview", body.preview.as_str())
         .with("PublishStatus", "P")
         .with("SharingOption", "A")
@@ -140,6 +173,9 @@ fn write_document(
         .with("ContentLocation", "S")
         .with("IsMajorVersion", true);
     world.write("ContentVersion", row)?;
+    if (file_type, extension) != NOTE {
+        return Ok(());
+    }
     let mut note = shared
         .with("LatestPublishedVersionId", version.as_str())
         .with("LatestContentId", version)

@@ -157,7 +157,7 @@ fn business_facts(record: &mut Record, draw: &mut Draw, n: u64, locale: Locale) 
     record.set("AccountSource", draw.pick(SOURCES));
     let description = if place == 18 { draw.paragraphs(40) } else { draw.slogan() };
     record.set("Description", description);
-    let kind = if n % 2 == 0 { "Business" } else { "Household" };
+    let kind = if n.is_multiple_of(2) { "Business" } else { "Household" };
     record.set("RecordTypeId", super::picklists::record_type_id("Account", kind));
 }
 

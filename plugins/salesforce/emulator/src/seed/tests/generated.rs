@@ -305,6 +305,7 @@ fn every_kind_of_row_occurs() {
     assert!(
         any(&rows, "Note", |r| r.get("Title").is_null()) && any(&rows, "Note", |r| r.get("Body").is_null())
     );
+    assert!(any(&rows, "ContentDocument", |r| text(r, "FileType", "TEXT")));
     let mut links: HashMap<&str, usize> = HashMap::new();
     for link in rows["ContentDocumentLink"].iter().filter(|l| !prefix(l, "LinkedEntityId", "005")) {
         *links.entry(link.text("ContentDocumentId").expect("id")).or_default() += 1;

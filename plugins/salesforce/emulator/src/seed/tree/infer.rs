@@ -99,7 +99,7 @@ impl Guess {
                 field = field.to(&targets, Some(&relationship));
             }
             FieldType::TextArea => {
-                field.set_length(32_768.max(u32::try_from(self.longest).unwrap_or(131_072)))
+                field.set_length(32_768.max(u32::try_from(self.longest).unwrap_or(131_072)));
             }
             _ => {}
         }
