@@ -1,0 +1,199 @@
+//! From the JSON of one row to the unified record.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jiff::Timestamp;
+use unicrm_core::{Account, Id, Object, Record, Ref, RemoteField, RemoteId, User};
+
+use super::contact;
+use super::context::MapContext;
+use super::remote_fields::SourceClasses;
+use super::wire::{Cell, Row, WireField, Wrong, read_row};
+use crate::read::source::Source;
+
+/// A record, and what else its row says.
+#[derive(Clone, Debug)]
+pub(crate) struct Decoded {
+    pub(crate) record: Record,
+    /// When the row last changed.
+    pub(crate) stamp: Option<Timestamp>,
+    /// The record that it was merged into.
+    pub(crate) merged_into: Option<RemoteId>,
+}
+
+/// What belongs to a row and comes from other rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extras<'a> {
+    /// The JSON of the EmailMessage whose ActivityId is this task.
+    pub(crate) email_message: Option<&'a str>,
+    /// The body of a ContentNote: HTML.
+    pub(crate) body: Option<&'a str>,
+    /// What a ContentNote is linked to: the LinkedEntityIds of its ContentDocumentLinks.
+    pub(crate) links: &'a [&'a str],
+}
+
+/// A row that could not be mapped; the others go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MapError {
+    /// Which record, as far as it is known.
+    pub(crate) remote_id: Option<RemoteId>,
+    /// The remote field that is to blame.
+    pub(crate) field: Option<&'static str>,
+    pub(crate) message: String,
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.remote_id {
+            Some(id) => write!(f, "record {id}: ")?,
+            None => f.write_str("a record without an id: ")?,
+        }
+        if let Some(field) = self.field {
+            write!(f, "{field}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for MapError {}
+
+/// Maps the rows of one source. It remembers the last owner and the last account, which the next row often has too.
+#[derive(Debug)]
+pub(crate) struct Decoder<'c> {
+    source: Source,
+    map: Mapper<'c>,
+    /// How many remote fields the last row had.
+    rest: usize,
+}
+
+impl<'c> Decoder<'c> {
+    pub(crate) fn new(source: Source, classes: &'c SourceClasses, cx: &'c MapContext) -> Self {
+        let map = Mapper { cx, classes, owner: None, account: None, stamp: None, merged_into: None };
+        Self { source, map, rest: 0 }
+    }
+
+    /// Maps one row.
+    pub(crate) fn decode(&mut self, json: &str, extras: Extras<'_>) -> Result<Decoded, MapError> {
+        let record = match self.source {
+            _ => self.row(json, contact::from_remote)?.into(),
+        };
+        Ok(Decoded { record, stamp: self.map.stamp.take(), merged_into: self.map.merged_into.take() })
+    }
+
+    fn row<'a, R, T>(
+        &mut self,
+        json: &'a str,
+        from_remote: impl FnOnce(&R, Vec<RemoteField>, &mut Mapper<'c>) -> Result<T, Wrong>,
+    ) -> Result<T, MapError>
+    where
+        R: Row<'a>,
+        T: Object,
+    {
+        self.map.stamp = None;
+        self.map.merged_into = None;
+        let (mut row, rest) = read_row::<R>(json, self.map.classes, self.rest).map_err(|error| MapError {
+            remote_id: None,
+            field: None,
+            message: format!("the row is not the JSON of a record: {error}"),
+        })?;
+        let object = match from_remote(&row, rest, &mut self.map) {
+            Ok(object) => object,
+            Err(wrong) => return Err(map_error(&mut row, wrong)),
+        };
+        self.rest = object.remote_fields().len();
+        Ok(object)
+    }
+}
+
+#[cold]
+fn map_error<'a, R: Row<'a>>(row: &mut R, wrong: Wrong) -> MapError {
+    let named = |at: u8| R::FIELDS.get(usize::from(at)).map(|field: &WireField| field.name);
+    let id = R::FIELDS.iter().position(|field| field.name == "Id").and_then(|at| u8::try_from(at).ok());
+    let id = id.and_then(|at| row.cell(at)).and_then(|cell| cell.id().ok().flatten());
+    MapError {
+        remote_id: id.map(RemoteId::from),
+        field: named(wrong.at),
+        message: format!("expected {}", wrong.expected),
+    }
+}
+
+/// What the mappings of all objects share while a page is read.
+#[derive(Debug)]
+pub(super) struct Mapper<'c> {
+    pub(super) cx: &'c MapContext,
+    classes: &'c SourceClasses,
+    owner: Option<Ref<User>>,
+    account: Option<Ref<Account>>,
+    stamp: Option<Timestamp>,
+    merged_into: Option<RemoteId>,
+}
+
+impl Mapper<'_> {
+    /// The unified id of a record.
+    pub(super) fn id<T: Object>(&self, remote_id: &str) -> Id<T> {
+        Id::compute(self.cx.linked_account, remote_id)
+    }
+
+    /// Where people see a record.
+    pub(super) fn url(&self, remote_id: &str) -> String {
+        let mut url = String::with_capacity(self.cx.instance_url.len() + 1 + remote_id.len());
+        url.push_str(&self.cx.instance_url);
+        url.push('/');
+        url.push_str(remote_id);
+        url
+    }
+
+    pub(super) fn reference<T: Object>(&self, remote_id: Cow<'_, str>) -> Ref<T> {
+        Ref::remote(self.cx.linked_account, remote_id)
+    }
+
+    /// Takes note of when the row last changed.
+    pub(super) fn stamp(&mut self, cell: Cell<'_>) -> Result<Option<Timestamp>, Wrong> {
+        self.stamp = cell.datetime()?;
+        Ok(self.stamp)
+    }
+
+    /// Takes note of the record that this one was merged into.
+    pub(super) fn merged_into(&mut self, cell: Cell<'_>) -> Result<(), Wrong> {
+        self.merged_into = cell.id()?.map(RemoteId::from);
+        Ok(())
+    }
+
+    /// The user that owns the record. A queue is none and stays among the remote fields.
+    pub(super) fn owner(
+        &mut self,
+        cell: Cell<'_>,
+        rest: &mut Vec<RemoteField>,
+    ) -> Result<Option<Ref<User>>, Wrong> {
+        let Some(id) = cell.id()? else { return Ok(None) };
+        if !id.starts_with("005") {
+            self.keep(cell, "OwnerId", rest);
+            return Ok(None);
+        }
+        if !self.owner.as_ref().is_some_and(|last| is(last, &id)) {
+            self.owner = Some(self.reference(id));
+        }
+        Ok(self.owner.clone())
+    }
+
+    /// An account by its id.
+    pub(super) fn account(&mut self, cell: Cell<'_>) -> Result<Option<Ref<Account>>, Wrong> {
+        let Some(id) = cell.id()? else { return Ok(None) };
+        if !self.account.as_ref().is_some_and(|last| is(last, &id)) {
+            self.account = Some(self.reference(id));
+        }
+        Ok(self.account.clone())
+    }
+
+    /// Leaves among the remote fields what has no unified place this time.
+    pub(super) fn keep(&self, cell: Cell<'_>, name: &'static str, rest: &mut Vec<RemoteField>) {
+        if let Some(json) = cell.json() {
+            rest.push(RemoteField::new(self.classes.class(name), json));
+        }
+    }
+}
+
+fn is<T>(reference: &Ref<T>, id: &str) -> bool {
+    reference.remote_id().is_some_and(|known| known.as_str() == id)
+}

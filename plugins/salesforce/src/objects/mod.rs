@@ -1,0 +1,13 @@
+//! The ten objects, one a file: what each remote field becomes, and back. Pure functions; nothing here calls anybody.
+//!
+//! Each file has, in this order, the field table, the row, `from_remote`, `to_remote`, `encode` and its tests.
+
+mod contact;
+mod context;
+mod decode;
+mod encode;
+mod parts;
+mod remote_fields;
+mod wire;
+mod write;
+mod write_parts;

@@ -1,0 +1,330 @@
+//! One row of a query as it came: every cell is its JSON text, and is read when the mapping asks for it.
+//!
+//! So a wrong type is the matter of one record, numbers keep their digits, and nothing is copied that the unified record
+//! does not keep.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use unicrm_core::{Amount, Json, RemoteField};
+
+use super::remote_fields::SourceClasses;
+use crate::api::id::widened;
+use crate::api::time::{midnight, parse_date, parse_datetime};
+
+/// The cells of an sObject that the mapping knows; [`wire!`] makes one.
+pub(super) trait Row<'a>: Default {
+    /// The remote fields, in the order of the cells.
+    const FIELDS: &'static [WireField];
+
+    fn cell(&mut self, at: u8) -> Option<&mut Cell<'a>>;
+}
+
+/// A remote field that the mapping knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WireField {
+    pub(crate) name: &'static str,
+    /// Whether it is a remote field all the same: the mapping reads it, and no unified field shows all of it.
+    pub(crate) keep: bool,
+}
+
+/// Defines the row of an sObject. `+ keep` marks what stays among the remote fields as well.
+macro_rules! wire {
+    ($(#[$meta:meta])* struct $name:ident { $($field:ident: $remote:literal $(+ $keep:ident)?,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        pub(super) struct $name<'a> { $(pub(super) $field: $crate::objects::wire::Cell<'a>,)+ }
+
+        impl<'a> $crate::objects::wire::Row<'a> for $name<'a> {
+            const FIELDS: &'static [$crate::objects::wire::WireField] = &[
+                $($crate::objects::wire::WireField {
+                    name: $remote,
+                    keep: [$(stringify!($keep),)? ""].len() > 1,
+                }),+
+            ];
+
+            fn cell(&mut self, at: u8) -> Option<&mut $crate::objects::wire::Cell<'a>> {
+                #[expect(non_camel_case_types, reason = "the cells' own names, numbered")]
+                enum At { $($field),+ }
+                match at {
+                    $(at if at == At::$field as u8 => Some(&mut self.$field),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub(super) use wire;
+
+/// A cell does not hold what its field is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// The cell's number in [`Row::FIELDS`].
+    pub(super) at: u8,
+    pub(super) expected: &'static str,
+}
+
+/// One value of a row; absent and null are the same.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Cell<'a> {
+    raw: Option<&'a RawValue>,
+    at: u8,
+}
+
+impl<'a> Cell<'a> {
+    pub(super) fn is_none(self) -> bool {
+        self.raw.is_none()
+    }
+
+    /// Its number in [`Row::FIELDS`]; zero while it holds nothing.
+    pub(super) fn at(self) -> u8 {
+        self.at
+    }
+
+    /// The JSON, for a remote field.
+    pub(super) fn json(self) -> Option<Json> {
+        self.raw.map(Json::from)
+    }
+
+    pub(super) fn wrong(self, expected: &'static str) -> Wrong {
+        Wrong { at: self.at, expected }
+    }
+
+    /// Text; empty text is none.
+    pub(super) fn text(self) -> Result<Option<Cow<'a, str>>, Wrong> {
+        let Some(raw) = self.raw else { return Ok(None) };
+        let text = unquoted(raw.get()).ok_or(self.wrong("text"))?;
+        Ok((!text.is_empty()).then_some(text))
+    }
+
+    /// Text to keep.
+    pub(super) fn string(self) -> Result<Option<String>, Wrong> {
+        Ok(self.text()?.map(Cow::into_owned))
+    }
+
+    /// An id in its 18-character form.
+    pub(super) fn id(self) -> Result<Option<Cow<'a, str>>, Wrong> {
+        const EXPECTED: &str = "an id of 15 or 18 characters";
+        let id = match self.raw.map(|raw| (raw.get().len(), raw)) {
+            None => return Ok(None),
+            // The usual case: 18 characters in quotes, none of them escaped.
+            Some((20, _)) => self.text()?,
+            Some(_) => match self.text()? {
+                Some(short) => Some(Cow::Owned(widened(&short).into_owned())),
+                None => return Ok(None),
+            },
+        };
+        match id {
+            Some(id) if id.len() == 18 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Ok(Some(id)),
+            _ => Err(self.wrong(EXPECTED)),
+        }
+    }
+
+    /// The id that a record cannot be without.
+    pub(super) fn required_id(self) -> Result<Cow<'a, str>, Wrong> {
+        self.id()?.ok_or(self.wrong("the record's id"))
+    }
+
+    /// True or false; Bulk writes them as text.
+    pub(super) fn boolean(self) -> Result<Option<bool>, Wrong> {
+        match self.raw.map(RawValue::get) {
+            None | Some("\"\"") => Ok(None),
+            Some("true" | "\"true\"") => Ok(Some(true)),
+            Some("false" | "\"false\"") => Ok(Some(false)),
+            Some(_) => Err(self.wrong("true or false")),
+        }
+    }
+
+    /// A number, exactly.
+    pub(super) fn amount(self) -> Result<Option<Amount>, Wrong> {
+        let Some(text) = self.number()? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| self.wrong("a number of at most 28 digits"))
+    }
+
+    /// A whole number, however it is written: `5`, `5.0` and `5E0` are the same.
+    pub(super) fn integer(self) -> Result<Option<i64>, Wrong> {
+        let Some(text) = self.number()? else { return Ok(None) };
+        if let Ok(number) = text.parse() {
+            return Ok(Some(number));
+        }
+        let whole = text.parse::<Amount>().ok().map(|amount| amount.decimal().normalize());
+        let number =
+            whole.filter(|decimal| decimal.scale() == 0).and_then(|decimal| decimal.to_string().parse().ok());
+        number.map(Some).ok_or(self.wrong("a whole number"))
+    }
+
+    /// The text of a number; Bulk writes them in quotes.
+    fn number(self) -> Result<Option<&'a str>, Wrong> {
+        let Some(raw) = self.raw.map(RawValue::get) else { return Ok(None) };
+        let text = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')) {
+            true => Ok(Some(text)),
+            false => Err(self.wrong("a number")),
+        }
+    }
+
+    /// An instant.
+    pub(super) fn datetime(self) -> Result<Option<Timestamp>, Wrong> {
+        let Some(text) = self.text()? else { return Ok(None) };
+        parse_datetime(&text).map(Some).ok_or(self.wrong("a date with a time and an offset"))
+    }
+
+    /// A date, as its midnight in UTC.
+    pub(super) fn day(self) -> Result<Option<Timestamp>, Wrong> {
+        let Some(text) = self.text()? else { return Ok(None) };
+        parse_date(&text).and_then(midnight).map(Some).ok_or(self.wrong("a date without a time"))
+    }
+
+    /// The value of one field in each record of a sub-query.
+    pub(super) fn sub_query(self, field: &'static str) -> Result<Vec<Cow<'a, str>>, Wrong> {
+        let Some(raw) = self.raw else { return Ok(Vec::new()) };
+        serde_json::from_str::<SubQuery<'a>>(raw.get())
+            .ok()
+            .and_then(|answer| answer.records.iter().map(|record| record_text(record, field)).collect())
+            .ok_or(self.wrong("the records of a sub-query"))
+    }
+}
+
+impl fmt::Debug for Cell<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.raw.map_or("null", RawValue::get))
+    }
+}
+
+#[derive(Deserialize)]
+struct SubQuery<'a> {
+    #[serde(borrow)]
+    records: Vec<&'a RawValue>,
+}
+
+/// The text of one key of a JSON object.
+fn record_text<'a>(record: &'a RawValue, field: &str) -> Option<Cow<'a, str>> {
+    struct OneKey<'f>(&'f str);
+
+    impl<'de> DeserializeSeed<'de> for OneKey<'_> {
+        type Value = Option<&'de RawValue>;
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_map(self)
+        }
+    }
+
+    impl<'de> Visitor<'de> for OneKey<'_> {
+        type Value = Option<&'de RawValue>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a record")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = None;
+            while let Some(Key(key)) = map.next_key()? {
+                if key == self.0 {
+                    found = Some(map.next_value()?);
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(found)
+        }
+    }
+
+    let mut json = serde_json::Deserializer::from_str(record.get());
+    unquoted(OneKey(field).deserialize(&mut json).ok()??.get())
+}
+
+/// The text that a JSON string stands for; none for any other value.
+pub(super) fn unquoted(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    match inner.contains('\\') {
+        false => Some(Cow::Borrowed(inner)),
+        true => serde_json::from_str(json).ok().map(Cow::Owned),
+    }
+}
+
+/// A key that is borrowed wherever it can be.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+            fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Reads the JSON of one record: the cells that the mapping knows, and everything else as remote fields. `expected` is how
+/// many remote fields there may be.
+pub(super) fn read_row<'a, R: Row<'a>>(
+    json: &'a str,
+    classes: &SourceClasses,
+    expected: usize,
+) -> Result<(R, Vec<RemoteField>), serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let rest = Vec::with_capacity(expected);
+    let read = RowVisitor { row: R::default(), rest, classes }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(read)
+}
+
+struct RowVisitor<'c, R> {
+    row: R,
+    rest: Vec<RemoteField>,
+    classes: &'c SourceClasses,
+}
+
+impl<'de, R: Row<'de>> DeserializeSeed<'de> for RowVisitor<'_, R> {
+    type Value = (R, Vec<RemoteField>);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, R: Row<'de>> Visitor<'de> for RowVisitor<'_, R> {
+    type Value = (R, Vec<RemoteField>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut cursor = 0;
+        while let Some(Key(key)) = map.next_key()? {
+            let raw: &'de RawValue = map.next_value()?;
+            if raw.get() == "null" || key == "attributes" {
+                self.classes.skip(&key, &mut cursor);
+                continue;
+            }
+            let Some(column) = self.classes.find(&key, &mut cursor) else {
+                self.rest.push(RemoteField::new(self.classes.unknown(&key), Json::from(raw)));
+                continue;
+            };
+            if let Some(cell) = column.cell.and_then(|at| self.row.cell(at).map(|cell| (at, cell))) {
+                *cell.1 = Cell { raw: Some(raw), at: cell.0 };
+                if !column.keep {
+                    continue;
+                }
+            }
+            self.rest.push(RemoteField::new(column.class.clone(), Json::from(raw)));
+        }
+        Ok((self.row, self.rest))
+    }
+}
