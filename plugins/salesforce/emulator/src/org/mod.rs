@@ -1,1 +1,149 @@
-//! (being built)
+//! The org: its tables, ids, clock and permissions, and the rules by which its records change.
+
+mod access;
+mod clock;
+mod db;
+pub(crate) mod dml;
+mod id;
+mod load;
+mod record;
+mod row;
+mod value;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use jiff::Timestamp;
+
+pub use dml::{Conversion, Converted};
+pub use record::Record;
+pub use value::Value;
+
+pub(crate) use clock::Clock;
+pub(crate) use db::{savepoint, storage, Database};
+pub(crate) use load::BulkLoader;
+pub(crate) use row::{columns, table, update as update_row};
+
+use crate::error::SalesforceError;
+use crate::query::ddl::create_table_sql;
+use crate::schema::{Schema, Visibility};
+use id::IdSequence;
+
+/// One org with all its data.
+#[derive(Debug)]
+pub(crate) struct Org {
+    schema: RwLock<Arc<Schema>>,
+    visibility: RwLock<Arc<Visibility>>,
+    metadata_changed: Mutex<Timestamp>,
+    /// The tables.
+    pub(crate) db: Database,
+    /// The time in the org.
+    pub(crate) clock: Clock,
+    ids: Mutex<IdSequence>,
+    /// Id of the Organization row.
+    pub(crate) org_id: String,
+    /// Id of the user whom the API runs as.
+    pub(crate) user_id: String,
+}
+
+impl Org {
+    /// An org with empty tables.
+    pub(crate) fn new(schema: Schema, db: Database, start: Option<Timestamp>) -> Result<Self, SalesforceError> {
+        let mut ids = IdSequence::default();
+        let org_id = ids.next("00D");
+        let user_id = ids.next("005");
+        db.write(|conn| {
+            for object in schema.objects() {
+                conn.execute_batch(&create_table_sql(object)).map_err(storage)?;
+            }
+            conn.execute_batch(
+                "CREATE TABLE \"_deleted\" (object TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL);
+                 CREATE INDEX \"_deleted_at\" ON \"_deleted\" (object, at);
+                 CREATE TABLE \"_recycled\" (root TEXT NOT NULL, object TEXT NOT NULL, id TEXT NOT NULL);
+                 CREATE INDEX \"_recycled_root\" ON \"_recycled\" (root);",
+            )
+            .map_err(storage)
+        })?;
+        let clock = Clock::new(start);
+        Ok(Self {
+            metadata_changed: Mutex::new(clock.stamp()),
+            schema: RwLock::new(Arc::new(schema)),
+            visibility: RwLock::new(Arc::new(Visibility::administrator())),
+            db,
+            clock,
+            ids: Mutex::new(ids),
+            org_id,
+            user_id,
+        })
+    }
+
+    /// The objects and fields as they are now.
+    pub(crate) fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.schema.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the API's user may see and change.
+    pub(crate) fn visibility(&self) -> Arc<Visibility> {
+        Arc::clone(&self.visibility.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes what the API's user may see and change.
+    pub(crate) fn change_visibility(&self, change: impl FnOnce(&mut Visibility)) {
+        let mut visibility = self.visibility.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut visibility));
+        self.note_metadata_change();
+    }
+
+    /// When the schema or the user's view of it last changed.
+    pub(crate) fn metadata_changed(&self) -> Timestamp {
+        *lock(&self.metadata_changed)
+    }
+
+    /// Describes changed: a caller that holds one of this very second must still learn of it.
+    fn note_metadata_change(&self) {
+        let mut changed = lock(&self.metadata_changed);
+        let next = changed.saturating_add(jiff::SignedDuration::from_secs(1)).unwrap_or(*changed);
+        *changed = next.max(self.clock.stamp());
+    }
+
+    /// Changes the schema and gives new objects their tables and new fields their columns.
+    pub(crate) fn change_schema(
+        &self,
+        change: impl FnOnce(&mut Schema) -> Result<(), crate::schema::SchemaError>,
+    ) -> Result<(), SalesforceError> {
+        let mut current = self.schema.write().unwrap_or_else(PoisonError::into_inner);
+        let mut schema = Schema::clone(&current);
+        change(&mut schema).map_err(|error| SalesforceError::new(400, "INVALID_TYPE", error.to_string()))?;
+        self.db.write(|conn| {
+            for object in schema.objects() {
+                let Some(old) = current.object(&object.name) else {
+                    conn.execute_batch(&create_table_sql(object)).map_err(storage)?;
+                    continue;
+                };
+                for field in columns(object).filter(|field| old.field(&field.name).is_none()) {
+                    let sql = crate::query::ddl::add_column_sql(object, field);
+                    conn.execute_batch(&sql).map_err(storage)?;
+                }
+            }
+            Ok(())
+        })?;
+        *current = Arc::new(schema);
+        self.note_metadata_change();
+        Ok(())
+    }
+
+    /// Allots an id for a new record.
+    pub(crate) fn allot(&self, schema: &Schema, object: &str) -> Result<String, SalesforceError> {
+        let prefix = schema.object(object).and_then(|object| object.key_prefix.clone());
+        Ok(lock(&self.ids).next(prefix.as_deref().unwrap_or("000")))
+    }
+
+    /// Keeps allotted ids apart from one that came with loaded data.
+    pub(crate) fn note_id(&self, id: &str) {
+        lock(&self.ids).skip(id);
+    }
+}
+
+/// Locks a mutex; data behind a poisoned one is still whole, because every change is made in one step.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,103 @@
+//! A call of a resource under `/services/data/vNN.0`.
+
+use serde::de::DeserializeOwned;
+
+use rusqlite::Connection;
+
+use super::faults::Plan;
+use super::message::ApiRequest;
+use super::oauth::Session;
+use super::Server;
+use crate::error::SalesforceError;
+use crate::org::dml::Context;
+use crate::org::savepoint;
+use crate::schema::{ObjectSchema, Schema};
+
+/// An authenticated request with its version taken off the path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) request: &'a ApiRequest,
+    /// 66 for v66.0.
+    pub(crate) version: u16,
+    /// Path segments behind the version.
+    pub(crate) path: &'a [String],
+    pub(crate) session: &'a Session,
+    pub(crate) plan: &'a Plan,
+    /// The transaction that this call is a part of, when it is one of a composite request that is all or nothing.
+    pub(crate) transaction: Option<&'a Connection>,
+}
+
+impl Call<'_> {
+    /// The path that the version's resources are under.
+    pub(crate) fn base(&self) -> String {
+        format!("/services/data/v{}.0", self.version)
+    }
+
+    /// Refuses methods that the resource does not have.
+    pub(crate) fn allow(&self, methods: &[&str]) -> Result<(), SalesforceError> {
+        let method = self.method();
+        if methods.contains(&method) {
+            return Ok(());
+        }
+        let mut allowed: Vec<&str> = methods.to_vec();
+        allowed.sort_unstable();
+        let message = format!("HTTP Method '{method}' not allowed. Allowed are {}", allowed.join(","));
+        Err(SalesforceError::new(405, "METHOD_NOT_ALLOWED", message))
+    }
+
+    /// The method; `_HttpMethod=PATCH` stands in for clients that cannot send PATCH.
+    pub(crate) fn method(&self) -> &str {
+        match self.request.param("_HttpMethod") {
+            Some(method) if self.request.method == http::Method::POST => method,
+            _ => self.request.method.as_str(),
+        }
+    }
+
+    /// The body as JSON.
+    pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, SalesforceError> {
+        serde_json::from_slice(&self.request.body).map_err(|error| parser_error(&self.request.body, &error))
+    }
+
+    /// Runs a read, inside the call's transaction if it has one.
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, SalesforceError>,
+    ) -> Result<T, SalesforceError> {
+        match self.transaction {
+            Some(conn) => work(conn),
+            None => self.server.org.db.read(work),
+        }
+    }
+
+    /// Runs changes that succeed or fail together.
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnOnce(&Context<'_>) -> Result<T, SalesforceError>,
+    ) -> Result<T, SalesforceError> {
+        let org = &self.server.org;
+        match self.transaction {
+            Some(conn) => savepoint(conn, || work(&Context::new(org, conn, org.schema()))),
+            None => org.db.write(|conn| work(&Context::new(org, conn, org.schema()))),
+        }
+    }
+
+    /// The object of this name, if the user may see it.
+    pub(crate) fn visible_object<'s>(
+        &self,
+        schema: &'s Schema,
+        name: &str,
+    ) -> Result<&'s ObjectSchema, SalesforceError> {
+        let object = schema.object(name).ok_or_else(SalesforceError::no_such_resource)?;
+        if self.server.org.visibility().can_read(&object.name) { Ok(object) } else { Err(SalesforceError::no_such_resource()) }
+    }
+}
+
+/// The answer to a body that is no JSON, or JSON of another shape.
+fn parser_error(body: &[u8], error: &serde_json::Error) -> SalesforceError {
+    if body.is_empty() {
+        return SalesforceError::new(400, "JSON_PARSER_ERROR", "The HTTP entity body is required, but this request has no entity body.");
+    }
+    let message = format!("{error} at [line:{}, column:{}]", error.line(), error.column());
+    SalesforceError::new(400, "JSON_PARSER_ERROR", message)
+}
