@@ -83,7 +83,7 @@ pub(super) fn compile_aggregate<'a>(
         None => None,
     };
     let order = order(&mut tables, query, &groups)?;
-    let mut sql = Sql::new(format!("SELECT {} FROM {}", sqls.join(", "), tables.from()));
+    let mut sql = Sql::new(format!("SELECT {} FROM {}", sqls.join(", "), tables.from()?));
     sql.push(filter.wrapped(" WHERE ", ""));
     if !groups.is_empty() {
         sql.push_text(&format!(" GROUP BY {}", groups.join(", ")));
@@ -93,7 +93,7 @@ pub(super) fn compile_aggregate<'a>(
     }
     sql.push_text(&order);
     sql.push(limit(query)?);
-    Ok(AggregatePlan { sql, columns })
+    Ok(AggregatePlan { sql: sql.bounded()?, columns })
 }
 
 /// The select list with `FIELDS()` written out.

@@ -236,7 +236,7 @@ impl<'t, 's, 'a> Compiler<'t, 's, 'a> {
                 Bound::Any(more) => values.extend(more),
                 Bound::Above(_) => {}
                 span @ Bound::Span(..) => {
-                    spans.push(self.ordered(left, Operator::Equal, span)?.wrapped("(", ")"))
+                    spans.push(self.ordered(left, Operator::Equal, span)?.wrapped("(", ")"));
                 }
             }
         }

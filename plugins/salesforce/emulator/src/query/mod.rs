@@ -22,7 +22,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, params_from_iter};
 
 pub(crate) use describe::{columns, explain};
 pub(crate) use functions::register_collation;
@@ -85,10 +85,9 @@ impl Prepared {
     pub(crate) fn materialise(&self, conn: &Connection) -> Result<Found, SalesforceError> {
         match &self.plan {
             Plan::Count(sql) => {
-                let mut statement = conn.prepare_cached(&sql.text).map_err(storage)?;
-                let count: i64 = statement
-                    .query_row(rusqlite::params_from_iter(&sql.values), |row| row.get(0))
-                    .map_err(storage)?;
+                let count: i64 = sql.with_statement(conn, |statement| {
+                    statement.query_row(params_from_iter(&sql.values), |row| row.get(0)).map_err(storage)
+                })?;
                 Ok(Found::Count(u64::try_from(count).unwrap_or(0)))
             }
             Plan::Rows(plan) => render::find(conn, plan, None).map(Found::Rows),

@@ -6,7 +6,7 @@ use rusqlite::types::Value as Stored;
 
 use super::aggregate::{AggregatePlan, compile_aggregate, is_aggregate};
 use super::condition::Compiler;
-use super::resolve::{Scope, Tables, hiding_fields};
+use super::resolve::{Scope, Tables, hiding_fields, too_complicated};
 use super::select::select;
 use super::shape::Shape;
 use super::sql::Sql;
@@ -17,6 +17,9 @@ use crate::soql::malformed;
 
 /// How deep child sub-queries nest, the root included.
 const MAX_LEVELS: usize = 5;
+
+/// Most columns that one record is read from.
+const MAX_COLUMNS: usize = 2_000;
 
 /// Largest `OFFSET`.
 const MAX_OFFSET: u64 = 2_000;
@@ -84,17 +87,21 @@ pub(super) fn compile_rows<'a>(
     let columns = format!(
         "SELECT {} FROM {} WHERE {} = ?",
         selected.columns.0.join(", "),
-        tables.from(),
+        tables.from()?,
         tables.root_column("_rowid")
     );
+    if selected.columns.0.len() > MAX_COLUMNS {
+        return Err(too_complicated());
+    }
 
     let mut tables = named_tables(scope, query, object)?;
     let filter = filter(&mut tables, query, parent)?;
     let order = order(&mut tables, query)?;
-    let mut ids = Sql::new(format!("SELECT {} FROM {}", tables.root_column("_rowid"), tables.from()));
+    let mut ids = Sql::new(format!("SELECT {} FROM {}", tables.root_column("_rowid"), tables.from()?));
     ids.push(filter.wrapped(" WHERE ", ""));
     ids.push(order);
     ids.push(limit(query)?);
+    let ids = ids.bounded()?;
     Ok(RowPlan { ids, columns, shape: selected.shape, children: selected.children })
 }
 
@@ -134,7 +141,7 @@ pub(super) fn compile_subselect(
         conditions.push(compiler.condition(condition, false, false)?);
     }
     require_filter(object, query)?;
-    let mut sql = Sql::new(format!("SELECT {} FROM {}", column.sql, tables.from()));
+    let mut sql = Sql::new(format!("SELECT {} FROM {}", column.sql, tables.from()?));
     sql.push(Sql::joined(conditions, "AND").wrapped(" WHERE ", ""));
     Ok(sql)
 }
@@ -146,15 +153,17 @@ fn compile_count<'a>(
 ) -> Result<Sql, SalesforceError> {
     let mut tables = named_tables(scope, query, object)?;
     let filter = filter(&mut tables, query, None)?;
+    // An order changes no count, yet its fields must exist.
+    order(&mut tables, query)?;
     let limit = limit(query)?;
     let inner = if limit.text.is_empty() { "COUNT(*)" } else { "1" };
-    let mut sql = Sql::new(format!("SELECT {inner} FROM {}", tables.from()));
+    let mut sql = Sql::new(format!("SELECT {inner} FROM {}", tables.from()?));
     sql.push(filter.wrapped(" WHERE ", ""));
     if limit.text.is_empty() {
-        return Ok(sql);
+        return sql.bounded();
     }
     sql.push(limit);
-    Ok(sql.wrapped("SELECT COUNT(*) FROM (", ")"))
+    sql.wrapped("SELECT COUNT(*) FROM (", ")").bounded()
 }
 
 /// The tables of a query with the names it gives them.
@@ -227,7 +236,9 @@ pub(super) fn require_filter(object: &ObjectSchema, query: &Query) -> Result<(),
     let given = conditions.iter().any(|condition| {
         let Condition::Compare(comparison) = condition else { return false };
         let Expr::Field(path) = &comparison.left else { return false };
-        let names = path.parts.last().is_some_and(|name| fields.iter().any(|f| f.eq_ignore_ascii_case(name)));
+        let names = path.parts.last().is_some_and(|name| {
+            name.eq_ignore_ascii_case("Id") || fields.iter().any(|f| f.eq_ignore_ascii_case(name))
+        });
         let single = comparison.operator == Operator::Equal && matches!(comparison.right, Operand::Value(_));
         names && (single || comparison.operator == Operator::In)
     });

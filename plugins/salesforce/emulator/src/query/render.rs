@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::types::{Value as Stored, ValueRef};
-use rusqlite::{CachedStatement, Connection, Row, params_from_iter};
+use rusqlite::{CachedStatement, Connection, Row, Statement, params_from_iter};
 
 use super::aggregate::{AggregatePlan, Form};
 use super::locator::{Cursor, Locators, RowIds};
@@ -224,16 +224,17 @@ pub(super) fn find(
     plan: &RowPlan,
     parent: Option<&str>,
 ) -> Result<RowIds, SalesforceError> {
-    let mut statement = conn.prepare_cached(&plan.ids.text).map_err(storage)?;
-    let parent = parent.map(|id| Stored::Text(id.to_owned()));
-    let values = parent.iter().chain(&plan.ids.values);
-    let mut rows = statement.query(params_from_iter(values)).map_err(storage)?;
-    let mut ids = RowIds::new();
-    while let Some(row) = rows.next().map_err(storage)? {
-        ids.push(row.get(0).map_err(storage)?);
-    }
-    ids.shrink();
-    Ok(ids)
+    plan.ids.with_statement(conn, |statement| {
+        let parent = parent.map(|id| Stored::Text(id.to_owned()));
+        let values = parent.iter().chain(&plan.ids.values);
+        let mut rows = statement.query(params_from_iter(values)).map_err(storage)?;
+        let mut ids = RowIds::new();
+        while let Some(row) = rows.next().map_err(storage)? {
+            ids.push(row.get(0).map_err(storage)?);
+        }
+        ids.shrink();
+        Ok(ids)
+    })
 }
 
 /// How many rows a statement gives.
@@ -250,7 +251,14 @@ pub(super) fn aggregate(
     plan: &AggregatePlan,
     out: &mut Vec<u8>,
 ) -> Result<usize, SalesforceError> {
-    let mut statement = conn.prepare_cached(&plan.sql.text).map_err(storage)?;
+    plan.sql.with_statement(conn, |statement| write_aggregates(statement, plan, out))
+}
+
+fn write_aggregates(
+    statement: &mut Statement<'_>,
+    plan: &AggregatePlan,
+    out: &mut Vec<u8>,
+) -> Result<usize, SalesforceError> {
     let mut rows = statement.query(params_from_iter(&plan.sql.values)).map_err(storage)?;
     let mut count = 0;
     while let Some(row) = rows.next().map_err(storage)? {

@@ -14,8 +14,20 @@ use crate::soql::{error_at, malformed};
 /// Longest way from a record up to a parent.
 const MAX_LEVELS: usize = 5;
 
+/// Most parents that one query reaches.
+const MAX_PARENTS: usize = 55;
+
 /// How Salesforce ends its sentences about unknown names.
 const SEE_WSDL: &str = "Please reference your WSDL or the describe call for the appropriate names.";
+
+/// The answer to queries that are well-formed but beyond the limits.
+pub(super) fn too_complicated() -> SalesforceError {
+    SalesforceError::new(
+        400,
+        "QUERY_TOO_COMPLICATED",
+        "Query is either selecting too many fields or the filter conditions are too complicated.",
+    )
+}
 
 /// What a query is compiled against.
 #[derive(Debug)]
@@ -294,13 +306,16 @@ impl<'s, 'a> Tables<'s, 'a> {
     }
 
     /// Everything after `FROM` up to `WHERE`.
-    pub(super) fn from(&self) -> String {
+    pub(super) fn from(&self) -> Result<String, SalesforceError> {
+        if self.joins.len() > MAX_PARENTS {
+            return Err(too_complicated());
+        }
         let mut sql = format!("{} AS {}", quote(&self.object.name), self.alias);
         for join in &self.joins {
             let Join { alias, table, on } = join;
             sql.push_str(&format!(" LEFT JOIN {table} AS {alias} ON {alias}.\"Id\" = {on}"));
         }
-        sql
+        Ok(sql)
     }
 
     /// The queried record itself.

@@ -3,6 +3,7 @@
 mod aggregates;
 mod errors;
 mod filters;
+mod mixtures;
 mod pages;
 mod recordings;
 mod records;

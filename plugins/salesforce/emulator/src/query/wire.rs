@@ -69,7 +69,7 @@ impl Wire {
     pub(crate) fn write(&self, value: ValueRef<'_>, out: &mut Vec<u8>) {
         match (self, value) {
             (Self::Boolean, ValueRef::Integer(n)) => {
-                out.extend_from_slice(if n == 0 { b"false" } else { b"true" })
+                out.extend_from_slice(if n == 0 { b"false" } else { b"true" });
             }
             // The parent that this flag belongs to does not exist.
             (Self::Boolean, ValueRef::Null) => out.extend_from_slice(b"false"),
