@@ -1,7 +1,5 @@
 //! The table of an sObject: one column per field that is stored.
 
-use std::fmt::Write as _;
-
 use crate::schema::{FieldSchema, FieldType, ObjectSchema};
 
 /// References that hardly ever select rows: an index on them would cost more than it gives.
@@ -13,12 +11,13 @@ pub(crate) fn create_table_sql(object: &ObjectSchema) -> String {
     let table = quote(&object.name);
     let mut sql = format!("CREATE TABLE {table} (\"_rowid\" INTEGER PRIMARY KEY");
     for field in object.fields.iter().filter(|field| is_stored(field)) {
-        let _ = write!(sql, ", {}", column(field));
+        sql.push_str(", ");
+        sql.push_str(&column(field));
     }
     sql.push_str(");\n");
     if object.field("SystemModstamp").is_some() {
         let index = quote(&format!("{}:SystemModstamp", object.name));
-        let _ = writeln!(sql, "CREATE INDEX {index} ON {table} (\"SystemModstamp\", \"Id\");");
+        sql.push_str(&format!("CREATE INDEX {index} ON {table} (\"SystemModstamp\", \"Id\");\n"));
     }
     for field in object.fields.iter().filter(|field| is_indexed(field)) {
         sql.push_str(&index_sql(object, field));

@@ -114,10 +114,6 @@ struct State {
 }
 
 impl Locators {
-    pub(crate) fn new(settings: LocatorSettings) -> Self {
-        Self { state: Mutex::new(State { settings, ..State::default() }) }
-    }
-
     /// Changes the limits; locators that are open already follow them.
     pub(crate) fn configure(&self, settings: LocatorSettings) {
         self.lock().settings = settings;
@@ -165,16 +161,6 @@ impl Locators {
         }
         open.used = now;
         Ok((id.to_owned(), Arc::clone(&open.cursor), offset))
-    }
-
-    /// Closes every locator, or those of one user.
-    pub(crate) fn expire_all(&self, user: Option<&str>) {
-        self.lock().open.retain(|_, open| user.is_some_and(|user| open.user != user));
-    }
-
-    /// How many locators are open.
-    pub(crate) fn len(&self) -> usize {
-        self.lock().open.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,7 +1,6 @@
 //! Stored values as Salesforce writes them in JSON: exact numbers, time stamps with milliseconds and `+0000`.
 
 use std::collections::HashMap;
-use std::io::Write as _;
 
 use rusqlite::types::ValueRef;
 use rust_decimal::Decimal;
@@ -97,29 +96,35 @@ impl Wire {
 
 /// A JSON string.
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
-    // Writing a string to memory cannot fail.
-    let _ = serde_json::to_writer(out, text);
+    if serde_json::to_writer(&mut *out, text).is_err() {
+        // Writing a string to memory does not fail; should it, the answer stays well-formed.
+        out.extend_from_slice(b"null");
+    }
 }
 
 fn integer(n: i64, out: &mut Vec<u8>) {
-    let _ = write!(out, "{n}");
+    if n < 0 {
+        out.push(b'-');
+    }
+    pad(n.unsigned_abs(), 1, out);
 }
 
 /// `1000.0`, `0.5`, `1234.56`: all digits, no trailing zeros, at least one decimal.
 fn decimal(n: i64, scale: u8, out: &mut Vec<u8>) {
-    let unit = 10i128.pow(scale.into());
-    let magnitude = i128::from(n).abs();
     if n < 0 {
         out.push(b'-');
     }
-    let _ = write!(out, "{}.", magnitude / unit);
-    let fraction = magnitude % unit;
+    // Nineteen digits hold every column; more decimals than that are zeros in front.
+    let magnitude = n.unsigned_abs();
+    let unit = 10u64.checked_pow(scale.into());
+    let (whole, fraction) = unit.map_or((0, magnitude), |unit| (magnitude / unit, magnitude % unit));
+    pad(whole, 1, out);
+    out.push(b'.');
     if fraction == 0 {
         out.push(b'0');
         return;
     }
-    let digits = usize::from(scale);
-    let _ = write!(out, "{fraction:0digits$}");
+    pad(fraction, scale.into(), out);
     while out.last() == Some(&b'0') {
         out.pop();
     }
@@ -133,7 +138,7 @@ pub(crate) fn average(sum: i64, count: i64, scale: u8, out: &mut Vec<u8>) {
         return;
     };
     let quotient = quotient.round_dp(u32::from(scale).max(14)).normalize();
-    let _ = write!(out, "{quotient}");
+    out.extend_from_slice(quotient.to_string().as_bytes());
     if quotient.scale() == 0 {
         out.extend_from_slice(b".0");
     }
@@ -144,24 +149,24 @@ fn date_time(ms: i64, out: &mut Vec<u8>) {
     let (day, rest) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
     let (year, month, date) = civil(day);
     out.push(b'"');
-    pad(year, 4, out);
+    pad(year.unsigned_abs(), 4, out);
     out.push(b'-');
-    pad(month, 2, out);
+    pad(month.unsigned_abs(), 2, out);
     out.push(b'-');
-    pad(date, 2, out);
+    pad(date.unsigned_abs(), 2, out);
     out.push(b'T');
-    clock(rest, out);
+    clock(rest.unsigned_abs(), out);
     out.extend_from_slice(b"+0000\"");
 }
 
 /// `10:30:00.000Z`
 fn time(ms: i64, out: &mut Vec<u8>) {
     out.push(b'"');
-    clock(ms.rem_euclid(86_400_000), out);
+    clock(ms.rem_euclid(86_400_000).unsigned_abs(), out);
     out.extend_from_slice(b"Z\"");
 }
 
-fn clock(ms: i64, out: &mut Vec<u8>) {
+fn clock(ms: u64, out: &mut Vec<u8>) {
     pad(ms / 3_600_000, 2, out);
     out.push(b':');
     pad(ms / 60_000 % 60, 2, out);
@@ -171,10 +176,15 @@ fn clock(ms: i64, out: &mut Vec<u8>) {
     pad(ms % 1000, 3, out);
 }
 
-fn pad(n: i64, width: u32, out: &mut Vec<u8>) {
-    for place in (0..width).rev() {
-        let digit = n / 10i64.pow(place) % 10;
-        out.push(b'0' + u8::try_from(digit).unwrap_or(0));
+/// A number with zeros in front up to a width.
+fn pad(mut n: u64, width: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    while n > 0 || out.len() - start < width {
+        out.push(b'0' + u8::try_from(n % 10).unwrap_or(0));
+        n /= 10;
+    }
+    if let Some(digits) = out.get_mut(start..) {
+        digits.reverse();
     }
 }
 

@@ -90,7 +90,7 @@ fn value(field: &str, operator: &str, choice: usize) -> String {
     };
     let single = values[choice % values.len()];
     match operator {
-        "IN" | "NOT IN" if name.ends_with("Id") && choice % 3 == 0 => {
+        "IN" | "NOT IN" if name.ends_with("Id") && choice.is_multiple_of(3) => {
             "(SELECT WhoId FROM Task WHERE Status = 'x')".to_owned()
         }
         "IN" | "NOT IN" | "INCLUDES" | "EXCLUDES" => format!("({single}, {})", values[0]),

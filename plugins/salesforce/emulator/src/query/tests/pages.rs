@@ -130,10 +130,6 @@ fn locators_are_few_mortal_and_private() {
     assert!(more(&org, &url, &at(14)).is_ok());
     assert!(more(&org, &url, &at(28)).is_ok());
     refused(&url, &at(43));
-    let url = open();
-    org.locators.expire_all(Some(USER));
-    refused(&url, &options);
-    assert_eq!(org.locators.len(), 0);
 }
 
 #[test]
