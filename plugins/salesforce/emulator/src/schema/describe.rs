@@ -8,7 +8,7 @@ use super::{Schema, Visibility};
 
 /// Who asks, through which version of the API, of which host.
 #[derive(Clone, Copy, Debug)]
-pub struct Describer<'a> {
+pub(crate) struct Describer<'a> {
     /// The org's objects.
     pub schema: &'a Schema,
     /// What the user may see.
@@ -46,7 +46,7 @@ const ALWAYS_NULL: [&str; 7] = [
 impl Describer<'_> {
     /// Body of `/sobjects`.
     #[must_use]
-    pub fn global(&self) -> Value {
+    pub(crate) fn global(&self) -> Value {
         let objects: Vec<Value> = self
             .schema
             .objects()
@@ -58,14 +58,14 @@ impl Describer<'_> {
 
     /// Body of `/sobjects/X`, with the records that the user saw last; none when the user does not see the object.
     #[must_use]
-    pub fn basics(&self, object: &str, recent_items: &[Value]) -> Option<Value> {
+    pub(crate) fn basics(&self, object: &str, recent_items: &[Value]) -> Option<Value> {
         let object = self.visible(object)?;
         Some(json!({ "objectDescribe": self.summary(object), "recentItems": recent_items }))
     }
 
     /// Body of `/sobjects/X/describe`; none when the user does not see the object.
     #[must_use]
-    pub fn object(&self, object: &str) -> Option<Value> {
+    pub(crate) fn object(&self, object: &str) -> Option<Value> {
         let object = self.visible(object)?;
         let Value::Object(mut body) = self.summary(object) else { return None };
         let fields: Vec<Value> = object

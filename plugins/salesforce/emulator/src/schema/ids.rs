@@ -55,7 +55,7 @@ pub(crate) fn custom_prefix(n: u64) -> String {
 
 /// Ids from 0; the number of an id that [`salesforce_id`] made.
 #[must_use]
-pub fn serial_of(id: &str) -> Option<u64> {
+pub(crate) fn serial_of(id: &str) -> Option<u64> {
     let digits = id.get(6..15)?;
     digits.bytes().try_fold(0u64, |sum, byte| {
         let place = BASE62.iter().position(|b| *b == byte)?;

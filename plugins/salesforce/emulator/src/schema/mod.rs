@@ -2,29 +2,31 @@
 
 mod catalog;
 mod compact;
-pub mod describe;
+pub(crate) mod describe;
 mod features;
 mod field;
 mod object;
 
-pub mod ids;
-pub mod visibility;
+pub(crate) mod ids;
+pub(crate) mod visibility;
 
 use std::collections::{BTreeMap, HashMap};
 
 pub use features::Features;
-pub use field::{DefaultValue, FieldSchema, FieldType, PicklistValue};
-pub use object::{ChildRelationship, ObjectSchema, RecordType};
+pub(crate) use field::DefaultValue;
+pub use field::{FieldSchema, FieldType, PicklistValue};
+pub use object::ObjectSchema;
+pub(crate) use object::{ChildRelationship, RecordType};
 pub use visibility::Visibility;
 
 /// Why an object or a field cannot be part of a schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct SchemaError(pub(crate) String);
+pub(crate) struct SchemaError(pub(crate) String);
 
 /// All sObjects of an org, found by name without regard to case, or by key prefix.
 #[derive(Clone, Debug, Default)]
-pub struct Schema {
+pub(crate) struct Schema {
     objects: BTreeMap<String, ObjectSchema>,
     by_prefix: HashMap<String, String>,
     features: Features,
@@ -36,7 +38,7 @@ impl Schema {
     /// # Panics
     /// When an embedded schema file is malformed, which the tests of this module exclude.
     #[must_use]
-    pub fn standard(features: &Features) -> Self {
+    pub(crate) fn standard(features: &Features) -> Self {
         match catalog::load(features) {
             Ok(schema) => schema,
             Err(error) => panic!("embedded schema files: {error}"),
@@ -45,31 +47,31 @@ impl Schema {
 
     /// The features that this schema was made for.
     #[must_use]
-    pub fn features(&self) -> &Features {
+    pub(crate) fn features(&self) -> &Features {
         &self.features
     }
 
     /// The object of this API name, in any case.
     #[must_use]
-    pub fn object(&self, name: &str) -> Option<&ObjectSchema> {
+    pub(crate) fn object(&self, name: &str) -> Option<&ObjectSchema> {
         self.objects.get(&name.to_ascii_lowercase())
     }
 
     /// All objects, sorted by name.
-    pub fn objects(&self) -> impl Iterator<Item = &ObjectSchema> {
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &ObjectSchema> {
         self.objects.values()
     }
 
     /// The object whose ids start with this prefix: `003` is Contact. ContentNote shares `069` with ContentDocument,
     /// which is the answer for it.
     #[must_use]
-    pub fn object_by_prefix(&self, prefix: &str) -> Option<&ObjectSchema> {
+    pub(crate) fn object_by_prefix(&self, prefix: &str) -> Option<&ObjectSchema> {
         self.by_prefix.get(prefix).and_then(|key| self.objects.get(key))
     }
 
     /// The object that a record id belongs to, by its first three characters.
     #[must_use]
-    pub fn object_of_id(&self, id: &str) -> Option<&ObjectSchema> {
+    pub(crate) fn object_of_id(&self, id: &str) -> Option<&ObjectSchema> {
         id.get(..3).and_then(|prefix| self.object_by_prefix(prefix))
     }
 
@@ -77,7 +79,7 @@ impl Schema {
     ///
     /// # Errors
     /// When an object of this name exists.
-    pub fn add_object(&mut self, mut object: ObjectSchema) -> Result<(), SchemaError> {
+    pub(crate) fn add_object(&mut self, mut object: ObjectSchema) -> Result<(), SchemaError> {
         let key = object.name.to_ascii_lowercase();
         if self.objects.contains_key(&key) {
             return Err(SchemaError(format!("sObject {} exists already.", object.name)));
@@ -102,7 +104,7 @@ impl Schema {
     ///
     /// # Errors
     /// When there is no such object, or it has a field of this name.
-    pub fn add_field(&mut self, object: &str, field: FieldSchema) -> Result<(), SchemaError> {
+    pub(crate) fn add_field(&mut self, object: &str, field: FieldSchema) -> Result<(), SchemaError> {
         let Some(found) = self.objects.get_mut(&object.to_ascii_lowercase()) else {
             return Err(SchemaError(format!("sObject {object} does not exist.")));
         };

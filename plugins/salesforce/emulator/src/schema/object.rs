@@ -93,7 +93,8 @@ impl RecordType {
     /// The id of the record type of this label: a function of both names, so that it can be known without a schema.
     #[must_use]
     pub fn id_of(object: &str, name: &str) -> String {
-        let number = object.bytes().chain(name.bytes()).fold(7u64, |sum, b| (sum * 31 + u64::from(b)) % 900_000);
+        let number =
+            object.bytes().chain(name.bytes()).fold(7u64, |sum, b| (sum * 31 + u64::from(b)) % 900_000);
         super::ids::salesforce_id("012", 1_000_000 + number)
     }
 }

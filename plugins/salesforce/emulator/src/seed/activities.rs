@@ -209,8 +209,10 @@ pub(crate) fn calls(world: &mut World<'_>) -> Result<(), SalesforceError> {
         };
         record.set("CallDurationInSeconds", seconds);
         record.set("CallDisposition", (place != 3).then(|| draw.pick(CALL_RESULTS)));
-        record
-            .set("CallObject", place.is_multiple_of(4).then(|| format!("call-{:08x}", draw.number(0, 0xffff_ffff))));
+        record.set(
+            "CallObject",
+            place.is_multiple_of(4).then(|| format!("call-{:08x}", draw.number(0, 0xffff_ffff))),
+        );
         let text = if place == 16 { tricky(n, CALL_WHEEL).to_owned() } else { draw.sentence() };
         record.set("Description", text);
         let who = links.who(Kind::Call, n);

@@ -91,7 +91,8 @@ pub(crate) fn opportunities(world: &mut World<'_>) -> Result<(), SalesforceError
             let text = if place == 17 { draw.paragraphs(3) } else { draw.sentence() };
             record.set("Description", text);
             record.set("IsPrivate", place == 18);
-            record.set("CampaignId", place.is_multiple_of(5).then(|| campaign_id(n % world.volumes.campaigns)));
+            record
+                .set("CampaignId", place.is_multiple_of(5).then(|| campaign_id(n % world.volumes.campaigns)));
         }
         world.write("Opportunity", record)?;
         if place != DEAL_DELETED && place.is_multiple_of(2) {

@@ -85,8 +85,10 @@ impl Message {
         ] {
             record.set(stamp, task.get(stamp).clone());
         }
-        let html =
-            self.n.is_multiple_of(2).then(|| format!("<html><body><p>{}</p></body></html>", escape(&self.body)));
+        let html = self
+            .n
+            .is_multiple_of(2)
+            .then(|| format!("<html><body><p>{}</p></body></html>", escape(&self.body)));
         let related = what_id(self.what);
         let record = record
             .with("Id", id.as_str())

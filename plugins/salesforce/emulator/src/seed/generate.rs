@@ -15,7 +15,7 @@ use crate::schema::Schema;
 /// What to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct SeedPlan {
+pub(crate) struct SeedPlan {
     /// The same seed, sizes and clock give the same org, bit by bit.
     pub seed: u64,
     /// Number of contacts; everything else follows from it.
@@ -30,7 +30,7 @@ impl Default for SeedPlan {
 
 /// Numbers of records that follow from a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Volumes {
+pub(crate) struct Volumes {
     /// Contacts.
     pub contacts: u64,
     /// Business accounts.
@@ -64,7 +64,7 @@ pub struct Volumes {
 impl SeedPlan {
     /// The numbers of records; each kind gets at least one turn of its wheel.
     #[must_use]
-    pub fn volumes(&self) -> Volumes {
+    pub(crate) fn volumes(&self) -> Volumes {
         let share = |per_mille: u64, least: u64| (self.contacts * per_mille / 1000).max(least);
         Volumes {
             contacts: self.contacts.max(40),
@@ -103,7 +103,7 @@ impl Volumes {
 ///
 /// # Errors
 /// The first error of the sink.
-pub fn generate<'a>(
+pub(crate) fn generate<'a>(
     plan: &'a SeedPlan,
     schema: &'a Schema,
     now: Timestamp,

@@ -13,19 +13,20 @@ mod picklists;
 mod security;
 mod world;
 
-pub mod generate;
-pub mod setup;
-pub mod tree;
+pub(crate) mod generate;
+pub(crate) mod setup;
+pub(crate) mod tree;
 
 use crate::SalesforceError;
 use crate::org::Record;
 
-pub use generate::{SeedPlan, generate};
-pub use setup::setup;
-pub use tree::{RecordSink, TreeError, load_folder};
+pub(crate) use generate::{SeedPlan, generate};
+pub(crate) use setup::setup;
+pub use tree::TreeError;
+pub(crate) use tree::{RecordSink, load_folder};
 
 /// Takes one row of an object; what it refuses ends the work.
-pub type RowSink<'a> = dyn FnMut(&str, Record) -> Result<(), SalesforceError> + 'a;
+pub(crate) type RowSink<'a> = dyn FnMut(&str, Record) -> Result<(), SalesforceError> + 'a;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use crate::schema::ids::salesforce_id;
 ///
 /// # Errors
 /// The first error of the sink.
-pub fn setup(schema: &Schema, now: Timestamp, sink: &mut RowSink<'_>) -> Result<(), SalesforceError> {
+pub(crate) fn setup(schema: &Schema, now: Timestamp, sink: &mut RowSink<'_>) -> Result<(), SalesforceError> {
     let born = at(now.as_second() - 1500 * DAY);
     let admin = user_id(0);
     let base = Record::new()

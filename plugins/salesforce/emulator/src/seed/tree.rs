@@ -14,7 +14,7 @@ use crate::schema::{FieldSchema, FieldType, ObjectSchema, Schema};
 use read::Node;
 
 /// Where loaded records go: the org's own insert, so that defaults and derived fields apply.
-pub trait RecordSink {
+pub(crate) trait RecordSink {
     /// The org's schema as it is now.
     fn schema(&self) -> Arc<Schema>;
     /// Adds a custom object that the records need.
@@ -40,7 +40,7 @@ pub trait RecordSink {
 
 /// What a folder brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// Records by object.
     pub records: BTreeMap<String, u64>,
     /// Custom objects that were added to the schema.
@@ -95,7 +95,7 @@ struct Tree {
 ///
 /// # Errors
 /// When a file cannot be read, names something that the schema does not have, or the org refuses a record.
-pub fn load_folder(folder: &Path, sink: &mut dyn RecordSink) -> Result<Loaded, TreeError> {
+pub(crate) fn load_folder(folder: &Path, sink: &mut dyn RecordSink) -> Result<Loaded, TreeError> {
     let mut plans = Vec::new();
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| TreeError::file(folder, e))? {

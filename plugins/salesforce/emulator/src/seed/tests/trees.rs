@@ -198,7 +198,7 @@ fn equal_references_are_refused_only_when_used() {
     assert!(error.contains("several"), "{error}");
 }
 
-fn samples() -> Option<PathBuf> {
+pub(super) fn samples() -> Option<PathBuf> {
     let root = std::env::var_os("UNICRM_FIXTURES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/fixtures"),
         PathBuf::from,
