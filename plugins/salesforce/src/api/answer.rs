@@ -1,0 +1,130 @@
+//! An answer of the API: either what was asked for, or a fault.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+use serde::de::{Deserialize, DeserializeOwned};
+use unicrm_core::Quota;
+
+use super::time::parse_http_date;
+use crate::error::{Fault, What, is_page};
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// What a request expects, and so what is a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// JSON.
+    Json,
+    /// JSON, or 304 when nothing has changed.
+    JsonIfChanged,
+    /// Bytes of any kind with a successful status.
+    Bytes,
+    /// Any answer, refusals included; only the session is looked after.
+    Anything,
+}
+
+impl Answer {
+    /// Takes an answer apart. The status counts first, then the content type, then the first character.
+    pub(super) fn checked(response: http::Response<Bytes>, expect: Expect) -> Result<Self, Fault> {
+        let (parts, body) = response.into_parts();
+        let (status, headers) = (parts.status, parts.headers);
+        if expect == Expect::Anything {
+            let fault = (!status.is_success()).then(|| Fault::of_answer(status, &headers, &body));
+            return match fault {
+                Some(fault) if fault.wants_new_token() => Err(fault),
+                _ => Ok(Self { status, headers, body }),
+            };
+        }
+        let unchanged = status == StatusCode::NOT_MODIFIED && expect == Expect::JsonIfChanged;
+        if !status.is_success() && !unchanged {
+            return Err(Fault::of_answer(status, &headers, &body));
+        }
+        if !unchanged && expect != Expect::Bytes {
+            let unexpected = |what| Fault::Unexpected { status: status.as_u16(), what, after: None };
+            if is_page(&headers, &body) {
+                return Err(unexpected(What::Page));
+            }
+            if body.trim_ascii().is_empty() {
+                return Err(unexpected(What::Nothing));
+            }
+        }
+        Ok(Self { status, headers, body })
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self, what: &'static str) -> Result<&str, Fault> {
+        simdutf8::basic::from_utf8(&self.body).map_err(|_| Fault::Unreadable {
+            what,
+            why: "it is not UTF-8".to_owned(),
+            cut: false,
+        })
+    }
+
+    /// The body as JSON of a known form.
+    pub(crate) fn json<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, Fault> {
+        json(self.text(what)?, what)
+    }
+
+    /// The server's clock when it answered.
+    pub(crate) fn server_time(&self) -> Option<Timestamp> {
+        parse_http_date(self.headers.get(header::DATE)?.to_str().ok()?)
+    }
+
+    /// A header as text.
+    pub(crate) fn header(&self, name: &header::HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// Reads JSON of a known form. The text itself never gets into the error.
+pub(crate) fn json<'t, T: Deserialize<'t>>(text: &'t str, what: &'static str) -> Result<T, Fault> {
+    serde_json::from_str(text).map_err(|error| {
+        let why = match error.classify() {
+            serde_json::error::Category::Eof => "it ends early".to_owned(),
+            _ => format!("it has another form at line {}, column {}", error.line(), error.column()),
+        };
+        Fault::Unreadable { what, why, cut: error.is_eof() }
+    })
+}
+
+/// The quota in `Sforce-Limit-Info: api-usage=18/15000`; other limits may stand beside it.
+pub(crate) fn quota(headers: &HeaderMap) -> Option<Quota> {
+    let info = headers.get("sforce-limit-info")?.to_str().ok()?;
+    info.split([';', ',']).find_map(|part| {
+        let (used, limit) = part.trim().strip_prefix("api-usage=")?.split_once('/')?;
+        let number = |text: &str| {
+            let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            text.get(..digits)?.parse().ok()
+        };
+        Some(Quota { used: number(used)?, limit: number(limit)? })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quota_is_read_from_its_header() {
+        for (text, expected) in [
+            ("api-usage=18/15000", Some((18, 15_000))),
+            ("api-usage=25/5000; per-app-api-usage=17/250(appName=sample)", Some((25, 5_000))),
+            ("per-app-api-usage=17/250(appName=sample), api-usage=1/2", Some((1, 2))),
+            ("api-usage=", None),
+            ("api-usage=a/b", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("sforce-limit-info", text.parse().unwrap());
+            assert_eq!(quota(&headers).map(|quota| (quota.used, quota.limit)), expected, "{text}");
+        }
+        assert_eq!(quota(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,367 @@
+//! One request to the org: sent with a token, classified, sent again where that is right, and counted.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use unicrm_core::{CredentialStore, Error, ErrorKind, Quota, Usage};
+use unicrm_http::redact::scrub;
+use unicrm_http::{
+    Attempt, ConcurrencyLimit, HttpClient, Replay, Retrier, RetryPolicy, Token, TokenCache,
+    TransportErrorKind, Verdict,
+};
+use url::Url;
+
+use super::answer::{Answer, Expect, quota};
+use crate::auth;
+use crate::config::SalesforceConfig;
+use crate::error::{Fault, Refusal};
+
+/// The way to one org.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) config: Arc<SalesforceConfig>,
+    http: HttpClient,
+    tokens: TokenCache,
+    retrier: Retrier,
+    slots: ConcurrencyLimit,
+    /// Where the org was found last.
+    instance: RwLock<Url>,
+    /// As whom we ask, once it is known by name.
+    username: RwLock<Option<String>>,
+    /// Refreshes that no answered request has reported yet.
+    refreshes: Arc<AtomicU64>,
+}
+
+/// One request, by path.
+#[derive(Debug)]
+pub(super) struct Call<'c> {
+    pub(super) method: Method,
+    /// Path and query, from the root of the instance.
+    pub(super) path: Cow<'c, str>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) expect: Expect,
+    pub(super) replay: Replay,
+    /// Largest answer in bytes, unless the configuration allows less.
+    pub(super) max: usize,
+    /// Whether Salesforce takes it off the quota of calls.
+    pub(super) counts: bool,
+}
+
+impl<'c> Call<'c> {
+    /// A GET of JSON.
+    pub(super) fn get(path: impl Into<Cow<'c, str>>) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            expect: Expect::Json,
+            replay: Replay::Safe,
+            max: usize::MAX,
+            counts: true,
+        }
+    }
+
+    /// A POST of JSON whose second time changes nothing.
+    pub(super) fn post_safely(path: impl Into<Cow<'c, str>>, body: Vec<u8>) -> Self {
+        let mut call = Self { method: Method::POST, body: Bytes::from(body), ..Self::get(path) };
+        call.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        call
+    }
+
+    /// With a header; one that cannot be written is an error of ours.
+    pub(super) fn header(mut self, name: header::HeaderName, value: &str) -> Result<Self, Fault> {
+        let value = HeaderValue::from_str(value).map_err(|_| {
+            Error::new(ErrorKind::Internal, format!("the header {name} cannot carry its value"))
+        })?;
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
+    /// Not taken off the quota.
+    pub(super) fn free(mut self) -> Self {
+        self.counts = false;
+        self
+    }
+}
+
+/// What the attempts of one request came to.
+#[derive(Debug, Default)]
+struct Tally {
+    attempts: AtomicU64,
+    calls: AtomicU64,
+    renewed: AtomicBool,
+    quota: Mutex<Option<Quota>>,
+}
+
+impl Connection {
+    /// A connection over an HTTP client. It has a token and knows the instance, but has not spoken to the API yet.
+    pub(super) async fn open(
+        config: Arc<SalesforceConfig>,
+        http: HttpClient,
+        store: Arc<dyn CredentialStore>,
+    ) -> Result<Self, Fault> {
+        let refreshes = Arc::new(AtomicU64::new(0));
+        let tokens = auth::token_cache(&config, &http, store, Arc::clone(&refreshes));
+        let policy = RetryPolicy {
+            max_attempts: config.limits.attempts,
+            total: config.retry_time(),
+            ..RetryPolicy::default()
+        };
+        let connection = Self {
+            retrier: Retrier::new(policy).with_usage(Arc::clone(http.usage())),
+            slots: ConcurrencyLimit::new(config.limits.concurrency),
+            instance: RwLock::new(config.login_url.clone()),
+            username: RwLock::default(),
+            refreshes,
+            tokens,
+            http,
+            config,
+        };
+        let mut token = connection.tokens.get().await?;
+        connection.locate(&mut token).await?;
+        Ok(connection)
+    }
+
+    /// Where the org was found last.
+    pub(super) fn instance_url(&self) -> Url {
+        self.instance.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The token in use.
+    pub(super) async fn token(&self) -> Result<Token, Fault> {
+        Ok(self.tokens.get().await?)
+    }
+
+    /// Remembers as whom we ask, for advice in errors.
+    pub(super) fn remember_username(&self, username: &str) {
+        *self.username.write().unwrap_or_else(PoisonError::into_inner) = Some(username.to_owned());
+    }
+
+    /// Sends a request until it is answered or given up, and reads the answer. What reading finds wrong is treated like what
+    /// the server says: an answer that ends early is asked for again.
+    pub(super) async fn fetch<T, D>(&self, usage: &mut Usage, call: &Call<'_>, decode: D) -> Result<T, Fault>
+    where
+        D: Fn(Answer) -> Result<T, Fault>,
+    {
+        let tally = Tally::default();
+        let (counts, decode) = (&tally, &decode);
+        let outcome =
+            self.retrier.run(call.replay, |number| self.attempt(number, call, counts, decode)).await;
+        usage.add(&tally.into_usage(self.refreshes.swap(0, Ordering::Relaxed)));
+        outcome
+    }
+
+    async fn attempt<T, D>(
+        &self,
+        number: u32,
+        call: &Call<'_>,
+        tally: &Tally,
+        decode: &D,
+    ) -> Verdict<T, Fault>
+    where
+        D: Fn(Answer) -> Result<T, Fault>,
+    {
+        let permit = self.slots.acquire().await;
+        match self.authorized(number, call, tally, decode).await {
+            Ok(value) => {
+                permit.succeeded();
+                Verdict::Done(value)
+            }
+            Err(fault) => {
+                if fault.is_crowded() {
+                    permit.overloaded();
+                }
+                match fault.again(number) {
+                    Some(again) => Verdict::Retry {
+                        reason: again.reason,
+                        after: again.after,
+                        effect: again.effect,
+                        error: fault,
+                    },
+                    None => Verdict::Fail(fault),
+                }
+            }
+        }
+    }
+
+    /// Sends with the current token, and once per request with another one: when the session is over, when the org has moved,
+    /// or when its old host is gone. The path stays the same, cursors included: they belong to the user, not to the session.
+    async fn authorized<T, D>(
+        &self,
+        number: u32,
+        call: &Call<'_>,
+        tally: &Tally,
+        decode: &D,
+    ) -> Result<T, Fault>
+    where
+        D: Fn(Answer) -> Result<T, Fault>,
+    {
+        let mut token = self.tokens.get().await?;
+        let base = self.locate(&mut token).await?;
+        let fault = match self.send(number, call, &base, &token, tally).await.and_then(decode) {
+            Ok(value) => return Ok(value),
+            Err(fault) => fault,
+        };
+        let host_is_gone =
+            number > 1 && is_unreachable(&fault) && base.host() != self.config.login_url.host();
+        if !fault.wants_new_token() && !host_is_gone {
+            return Err(fault);
+        }
+        if tally.renewed.swap(true, Ordering::Relaxed) {
+            return Err(fault.despite_new_token());
+        }
+        let mut token = match self.tokens.refresh_if(&token).await {
+            Ok(token) => token,
+            Err(_) if host_is_gone => return Err(fault),
+            Err(error) => return Err(error.into()),
+        };
+        let base = self.locate(&mut token).await?;
+        self.send(number, call, &base, &token, tally).await.and_then(decode).map_err(|fault| {
+            if fault.refusal().is_some_and(Refusal::is_about_session) {
+                self.tokens.invalidate(&token);
+            }
+            fault.despite_new_token()
+        })
+    }
+
+    /// Where the org is, as the token's answer said. A token that was stored without it is renewed once.
+    async fn locate(&self, token: &mut Token) -> Result<Url, Fault> {
+        let known = match auth::instance_of(token, &self.config, &self.http)? {
+            Some(url) => Some(url),
+            None => {
+                *token = self.tokens.refresh_if(token).await?;
+                auth::instance_of(token, &self.config, &self.http)?
+            }
+        };
+        let url = known.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                "the login's answer does not say where the org is (\"instance_url\")",
+            )
+            .with_advice("Check \"login_url\": is this a Salesforce login?")
+        })?;
+        let mut instance = self.instance.write().unwrap_or_else(PoisonError::into_inner);
+        if *instance != url {
+            *instance = url.clone();
+        }
+        Ok(url)
+    }
+
+    async fn send(
+        &self,
+        number: u32,
+        call: &Call<'_>,
+        base: &Url,
+        token: &Token,
+        tally: &Tally,
+    ) -> Result<Answer, Fault> {
+        let url = joined(base, &call.path)?;
+        let mut request = http::Request::new(call.body.clone());
+        *request.method_mut() = call.method.clone();
+        *request.uri_mut() = url.as_str().parse().map_err(|_| {
+            Error::new(ErrorKind::InvalidRequest, "the path of the request is malformed or too long")
+        })?;
+        *request.headers_mut() = call.headers.clone();
+        let headers = request.headers_mut();
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        if let (Some(locale), false) = (&self.config.locale, headers.contains_key(header::ACCEPT_LANGUAGE))
+            && let Ok(locale) = HeaderValue::from_str(locale)
+        {
+            headers.insert(header::ACCEPT_LANGUAGE, locale);
+        }
+        headers.insert(header::AUTHORIZATION, token.bearer()?);
+        request.extensions_mut().insert(Attempt(number));
+
+        tally.attempts.fetch_add(1, Ordering::Relaxed);
+        let count = || tally.calls.fetch_add(u64::from(call.counts), Ordering::Relaxed);
+        match self.http.fetch_within(request, call.max.min(self.config.max_answer())).await {
+            Ok(response) => {
+                count();
+                if let Some(quota) = quota(response.headers()) {
+                    *tally.quota.lock().unwrap_or_else(PoisonError::into_inner) = Some(quota);
+                }
+                let outcome = Answer::checked(response, call.expect);
+                let taken = match &outcome {
+                    Ok(_) => true,
+                    Err(fault) => fault.refusal().is_some_and(|refusal| !refusal.is_about_session()),
+                };
+                if taken {
+                    token.accepted();
+                }
+                outcome.map_err(|fault| self.told(fault, token))
+            }
+            Err(error) => {
+                let reached = !matches!(
+                    error.kind(),
+                    TransportErrorKind::Refused
+                        | TransportErrorKind::Connect
+                        | TransportErrorKind::Redirected { .. }
+                );
+                if reached {
+                    count();
+                }
+                Err(Fault::Transport { error, replay: call.replay })
+            }
+        }
+    }
+
+    /// A refusal without our token in it, and with the user's name for the advice.
+    fn told(&self, fault: Fault, token: &Token) -> Fault {
+        let Fault::Refused(mut refusal) = fault else { return fault };
+        refusal.message = scrub(&refusal.message, [token.secret()]);
+        let named = self.username.read().unwrap_or_else(PoisonError::into_inner).clone();
+        refusal.user = named.or_else(|| auth::ids_of(token).map(|(_, user)| format!("the user {user}")));
+        Fault::Refused(refusal)
+    }
+}
+
+impl Tally {
+    fn into_usage(self, refreshes: u64) -> Usage {
+        let mut usage = Usage::calls(self.calls.into_inner());
+        usage.retries = self.attempts.into_inner().saturating_sub(1);
+        usage.refreshes = refreshes;
+        usage.quota = self.quota.into_inner().unwrap_or_else(PoisonError::into_inner);
+        usage
+    }
+}
+
+fn is_unreachable(fault: &Fault) -> bool {
+    matches!(fault, Fault::Transport { error, .. } if error.kind() == TransportErrorKind::Connect)
+}
+
+/// The URL of a path on the instance, and never on another host.
+fn joined(base: &Url, path: &str) -> Result<Url, Fault> {
+    let refused = || {
+        Error::new(ErrorKind::InvalidRequest, "the path of a request starts with one slash and names no host")
+            .with_advice("Give a path such as /services/data/v66.0/limits.")
+    };
+    if !path.starts_with('/') || path.starts_with("//") || path.contains(['\\', '#']) {
+        return Err(refused().into());
+    }
+    let url = base.join(path).map_err(|_| refused())?;
+    if url.origin() == base.origin() { Ok(url) } else { Err(refused().into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_path_leads_to_another_host(path in "[/\\\\@:.?#a-z%]{0,30}", plain in ".{0,30}") {
+            let base = Url::parse("https://acme.my.salesforce.com/").unwrap();
+            for path in [path.clone(), format!("/{path}"), plain.clone(), format!("/{plain}")] {
+                if let Ok(url) = joined(&base, &path) {
+                    prop_assert_eq!(url.origin(), base.origin());
+                }
+            }
+        }
+    }
+}

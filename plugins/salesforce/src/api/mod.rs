@@ -1,0 +1,33 @@
+//! Salesforce's REST API: every URL and header that the plugin sends, and the form of every answer.
+
+mod answer;
+mod client;
+mod composite;
+mod connection;
+mod describe;
+mod describe_cache;
+mod id;
+mod identity;
+mod limits;
+mod query;
+mod replication;
+mod soql;
+mod time;
+mod version;
+
+pub(crate) use client::Client;
+pub(crate) use composite::{SubAnswer, SubRequest};
+pub(crate) use describe::{
+    ChildRelationship, Describe, DescribeField, FieldType, GlobalDescribe, GlobalObject, PicklistEntry,
+};
+pub(crate) use id::{SalesforceId, widened};
+pub(crate) use identity::UserInfo;
+pub(crate) use limits::Limits;
+pub(crate) use query::{Locator, QueryOptions, QueryPage};
+pub(crate) use replication::{Deleted, DeletedRecord};
+pub(crate) use soql::{Condition, Direction, Literal, Order, Soql};
+pub(crate) use time::{datetime_text, midnight, parse_date, parse_datetime, remote_datetime_text, utc_date};
+pub use version::ApiVersion;
+
+#[cfg(test)]
+mod tests;
