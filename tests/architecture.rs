@@ -9,11 +9,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("unicrm-core", &[]),
     ("unicrm-http", &["unicrm-core"]),
     ("unicrm-store", &["unicrm-core"]),
+    ("unicrm-sync", &["unicrm-core", "unicrm-store"]),
     ("unicrm-testkit", &["unicrm-core"]),
     ("unicrm-salesforce", &["unicrm-core", "unicrm-http"]),
     ("unicrm-salesforce-emulator", &[]),
     ("unicrm", &["unicrm-core", "unicrm-salesforce"]),
-    ("unicrm-cli", &["unicrm", "unicrm-core", "unicrm-store", "unicrm-salesforce-emulator"]),
+    ("unicrm-cli", &["unicrm", "unicrm-core", "unicrm-store", "unicrm-sync", "unicrm-salesforce-emulator"]),
     ("unicrm-tests", &[]),
 ];
 

@@ -1,0 +1,41 @@
+//! How far the sync of an object got.
+
+use serde::{Deserialize, Serialize};
+use unicrm_core::{PageToken, Watermark};
+
+/// How far the sync of an object got: what is kept between runs, replaced in the same transaction as the rows that it
+/// stands for.
+///
+/// ```
+/// let checkpoint = unicrm_sync::Checkpoint::default();
+/// assert!(checkpoint.watermark.is_none() && checkpoint.open.is_none());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Up to where everything is in the store: the end of the last reading that was complete.
+    pub watermark: Option<Watermark>,
+    /// The reading that was begun and has not ended.
+    pub open: Option<Pass>,
+}
+
+/// One reading of an object, from its first page to its last.
+///
+/// ```
+/// let pass = unicrm_sync::Pass { since: None, after: None };
+/// assert!(pass.is_snapshot());
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pass {
+    /// The watermark from which changes are read; none reads everything.
+    pub since: Option<Watermark>,
+    /// The token of the next page; none for the first.
+    pub after: Option<PageToken>,
+}
+
+impl Pass {
+    /// Whether this reading shows everything, so that a record that it does not show is gone.
+    #[must_use]
+    pub const fn is_snapshot(&self) -> bool {
+        self.since.is_none()
+    }
+}
