@@ -8,6 +8,7 @@ use super::context::MapContext;
 use super::decode::Mapper;
 use super::encode::RemoteRecord;
 use super::parts::{AddressPlace, PhonePlace, address_cells, address_place, emails, phones};
+use super::remote_fields::holds;
 use super::wire::{Row, Wrong, wire};
 use super::write::{Encoded, Intent, Writer};
 use super::write_parts::Fallback;
@@ -162,6 +163,11 @@ pub(crate) fn to_remote(patch: &ContactPatch, intent: Intent<'_, Contact>, cx: &
     w.text("first_name", "FirstName", &patch.first_name, before.map(|c| c.first_name.as_deref()));
     w.text("last_name", "LastName", &patch.last_name, before.map(|c| c.last_name.as_deref()));
     w.reference("account", "AccountId", &patch.account, before.map(|c| c.account.as_ref()), &["001"]);
+    if w.names("AccountId")
+        && before.is_some_and(|before| holds(&before.remote_fields, "IsPersonAccount", "true"))
+    {
+        w.refuse("/account", "this contact is the person of a person account and cannot leave it");
+    }
     w.reference("owner", "OwnerId", &patch.owner, before.map(|c| c.owner.as_ref()), &["005"]);
     w.addresses(&ADDRESSES, FALLBACKS, &patch.addresses, before.map(|c| &*c.addresses));
     w.emails("Email", &patch.email_addresses, before.map(|c| &*c.email_addresses));

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
-use unicrm_core::{Account, Id, Object, Record, Ref, RemoteField, RemoteId, User};
+use unicrm_core::{Account, Id, Json, Object, Record, Ref, RemoteField, RemoteId, User};
 
-use super::contact;
 use super::context::MapContext;
 use super::remote_fields::SourceClasses;
 use super::wire::{Cell, Row, WireField, Wrong, read_row};
+use super::{account, contact, engagement, lead, note, opportunity, stage, task, user};
+use crate::api::id::widened;
 use crate::read::source::Source;
 
 /// A record, and what else its row says.
@@ -76,7 +77,21 @@ impl<'c> Decoder<'c> {
     /// Maps one row.
     pub(crate) fn decode(&mut self, json: &str, extras: Extras<'_>) -> Result<Decoded, MapError> {
         let record = match self.source {
-            _ => self.row(json, contact::from_remote)?.into(),
+            Source::Account => self.row(json, account::from_remote)?.into(),
+            Source::Contact => self.row(json, contact::from_remote)?.into(),
+            Source::Event => self.row(json, engagement::from_event)?.into(),
+            Source::TaskEngagement => self
+                .row(json, |row, rest, map| engagement::from_task(row, rest, extras.email_message, map))?
+                .into(),
+            Source::Lead => self.row(json, lead::from_remote)?.into(),
+            Source::Note => self.row(json, note::from_note)?.into(),
+            Source::ContentNote => {
+                self.row(json, |row, rest, map| note::from_content_note(row, rest, extras, map))?.into()
+            }
+            Source::Opportunity => self.row(json, opportunity::from_remote)?.into(),
+            Source::Stage => self.row(json, stage::from_remote)?.into(),
+            Source::Task => self.row(json, task::from_remote)?.into(),
+            Source::User => self.row(json, user::from_remote)?.into(),
         };
         Ok(Decoded { record, stamp: self.map.stamp.take(), merged_into: self.map.merged_into.take() })
     }
@@ -109,8 +124,8 @@ impl<'c> Decoder<'c> {
 #[cold]
 fn map_error<'a, R: Row<'a>>(row: &mut R, wrong: Wrong) -> MapError {
     let named = |at: u8| R::FIELDS.get(usize::from(at)).map(|field: &WireField| field.name);
-    let id = R::FIELDS.iter().position(|field| field.name == "Id").and_then(|at| u8::try_from(at).ok());
-    let id = id.and_then(|at| row.cell(at)).and_then(|cell| cell.id().ok().flatten());
+    // The remote id comes first in every row.
+    let id = row.cell(0).and_then(|cell| cell.text().ok().flatten()).map(|id| widened(&id).into_owned());
     MapError {
         remote_id: id.map(RemoteId::from),
         field: named(wrong.at),
@@ -186,10 +201,15 @@ impl Mapper<'_> {
         Ok(self.account.clone())
     }
 
+    /// Adds a remote field that the mapping makes.
+    pub(super) fn keep_value(&self, name: &'static str, value: Json, rest: &mut Vec<RemoteField>) {
+        rest.push(RemoteField::new(self.classes.class(name), value));
+    }
+
     /// Leaves among the remote fields what has no unified place this time.
     pub(super) fn keep(&self, cell: Cell<'_>, name: &'static str, rest: &mut Vec<RemoteField>) {
         if let Some(json) = cell.json() {
-            rest.push(RemoteField::new(self.classes.class(name), json));
+            self.keep_value(name, json, rest);
         }
     }
 }

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use unicrm_core::{Json, RemoteId};
+use unicrm_core::{Json, Ref, RemoteField, RemoteId};
 
-use super::write::Encoded;
+use super::remote_fields::key_of;
+use super::write::{Encoded, whole_seconds};
 use crate::api::time::{remote_datetime_text, utc_date};
 
 /// A whole remote record, with the rows of other sObjects that belong to it.
@@ -65,13 +66,26 @@ impl RemoteRecord {
 
     pub(super) fn set_instant(&mut self, field: &'static str, at: Option<Timestamp>) {
         if let Some(at) = at {
-            self.set(field, Json::text(&remote_datetime_text(super::write::whole_seconds(at))));
+            self.set(field, Json::text(&remote_datetime_text(whole_seconds(at))));
         }
     }
 
     pub(super) fn set_day(&mut self, field: &'static str, at: Option<Timestamp>) {
         if let Some(at) = at {
             self.set(field, Json::text(&utc_date(at).0.to_string()));
+        }
+    }
+
+    pub(super) fn set_reference<T>(&mut self, field: &'static str, reference: Option<&Ref<T>>) {
+        self.set_text(field, reference.and_then(Ref::remote_id).map(RemoteId::as_str));
+    }
+
+    /// Adds the remote fields that are not named yet.
+    pub(super) fn add_remote_fields(&mut self, fields: &[RemoteField]) {
+        for field in fields {
+            if let Some(key) = key_of(field).filter(|key| self.get(key).is_none()) {
+                self.fields.push((Cow::Owned(key.to_owned()), field.value.clone()));
+            }
         }
     }
 

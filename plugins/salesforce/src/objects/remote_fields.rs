@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use unicrm_core::RemoteFieldClass;
+use unicrm_core::{Json, RemoteField, RemoteFieldClass, RemoteFieldClassRef};
 
 use super::context::SobjectFacts;
 use super::wire::WireField;
@@ -89,4 +89,27 @@ impl SourceClasses {
 /// The id of a field's class: the same on every machine, and readable.
 pub(crate) fn class_id(sobject: &str, field: &str) -> String {
     format!("{sobject}.{field}")
+}
+
+/// Whether a record holds this JSON value in a remote field.
+pub(super) fn holds(fields: &[RemoteField], key: &str, json: &str) -> bool {
+    remote_value(fields, key).is_some_and(|value| value.as_str() == json)
+}
+
+/// The value of a remote field.
+pub(super) fn remote_value<'f>(fields: &'f [RemoteField], key: &str) -> Option<&'f Json> {
+    fields.iter().find(|field| key_of(field) == Some(key)).map(|field| &field.value)
+}
+
+/// The text of a remote field.
+pub(super) fn remote_text(fields: &[RemoteField], key: &str) -> Option<String> {
+    remote_value(fields, key)?.to_text()
+}
+
+/// The remote name of a remote field, whether its class is here whole or by its id.
+pub(super) fn key_of(field: &RemoteField) -> Option<&str> {
+    match &field.remote_field_class {
+        RemoteFieldClassRef::Class(_) => field.key(),
+        RemoteFieldClassRef::Id(id) => id.split_once('.').map(|(_, name)| name),
+    }
 }

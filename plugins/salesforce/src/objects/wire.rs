@@ -37,7 +37,7 @@ macro_rules! wire {
     ($(#[$meta:meta])* struct $name:ident { $($field:ident: $remote:literal $(+ $keep:ident)?,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Default)]
-        pub(super) struct $name<'a> { $(pub(super) $field: $crate::objects::wire::Cell<'a>,)+ }
+        pub(in crate::objects) struct $name<'a> { $(pub(in crate::objects) $field: $crate::objects::wire::Cell<'a>,)+ }
 
         impl<'a> $crate::objects::wire::Row<'a> for $name<'a> {
             const FIELDS: &'static [$crate::objects::wire::WireField] = &[
@@ -76,13 +76,17 @@ pub(super) struct Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    pub(super) fn is_none(self) -> bool {
-        self.raw.is_none()
+    pub(super) fn new(raw: Option<&'a RawValue>, at: u8) -> Self {
+        Self { raw: raw.filter(|raw| raw.get() != "null"), at }
     }
 
-    /// Its number in [`Row::FIELDS`]; zero while it holds nothing.
-    pub(super) fn at(self) -> u8 {
-        self.at
+    /// The JSON as it came.
+    pub(super) fn raw(self) -> Option<&'a str> {
+        self.raw.map(RawValue::get)
+    }
+
+    pub(super) fn is_none(self) -> bool {
+        self.raw.is_none()
     }
 
     /// The JSON, for a remote field.

@@ -6,10 +6,11 @@ use std::fmt::Display;
 use jiff::{SignedDuration, Timestamp};
 use unicrm_core::{
     Amount, FieldError, Json, MappingDirection, Object, ObjectMapping, ObjectPatch, Patch, Ref, RemoteField,
-    RemoteFieldClassRef, Value, Warning,
+    Value, Warning,
 };
 
 use super::context::{MapContext, SobjectFacts};
+use super::remote_fields::key_of;
 use super::wire::WireField;
 use crate::api::id::SalesforceId;
 use crate::api::time::{datetime_text, utc_date};
@@ -53,8 +54,13 @@ pub struct Related {
 pub enum Intent<'a, T> {
     /// A new record.
     Create,
-    /// A change of a record; with the record as it is, where the caller has it, only what differs is written.
-    Update(Option<&'a T>),
+    /// A change of a record. With the record as it is, where the caller has it, only what differs is written.
+    Update {
+        /// Which record.
+        remote_id: &'a str,
+        /// The record as it is.
+        before: Option<&'a T>,
+    },
     /// The whole record as the remote would hold it, whoever may write it: for tests and for seeding.
     Seed,
 }
@@ -71,7 +77,7 @@ impl<'a, T> Intent<'a, T> {
     /// The record as it is, where the caller has it.
     pub(super) fn before(self) -> Option<&'a T> {
         match self {
-            Self::Update(before) => before,
+            Self::Update { before, .. } => before,
             Self::Create | Self::Seed => None,
         }
     }
@@ -108,7 +114,7 @@ impl<'c> Writer<'c> {
     pub(super) fn new<T>(sobject: &'static str, cx: &'c MapContext, intent: Intent<'_, T>) -> Self {
         let mode = match intent {
             Intent::Create => Mode::Create,
-            Intent::Update(_) => Mode::Update,
+            Intent::Update { .. } => Mode::Update,
             Intent::Seed => Mode::Seed,
         };
         Self { cx, facts: cx.sobject(sobject), mode, out: Encoded { sobject, ..Encoded::default() } }
@@ -392,14 +398,6 @@ impl<'c> Writer<'c> {
     /// A choice was made for the caller: says which place was taken.
     pub(super) fn place_taken(&mut self, pointer: &str, given: impl Display, place: impl Display) {
         self.warn(pointer, "place_taken", format!("{given} has no place of its own and is kept as {place}"));
-    }
-}
-
-/// The remote name of a remote field, whether its class is here whole or by its id.
-pub(super) fn key_of(field: &RemoteField) -> Option<&str> {
-    match &field.remote_field_class {
-        RemoteFieldClassRef::Class(_) => field.key(),
-        RemoteFieldClassRef::Id(id) => id.split_once('.').map(|(_, name)| name),
     }
 }
 

@@ -1,0 +1,145 @@
+//! EngagementType: made from what the org says about events and tasks, with remote ids that stay the same.
+
+use unicrm_core::{
+    ActivityType, EngagementType, FieldMapping, Id, NormalForm, ObjectKind, ObjectMapping, RemoteField,
+};
+
+use super::context::MapContext;
+use super::decode::Mapper;
+use super::encode::RemoteRecord;
+use super::wire::{Wrong, wire};
+use super::write::kept;
+
+/// How engagement types map.
+pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+    kind: ObjectKind::EngagementType,
+    remote_objects: &["Event", "Task"],
+    fields: &[
+        FieldMapping::read("id", &[]).note("computed from the remote id"),
+        FieldMapping::read("remote_id", &["Event.Type", "Task.TaskSubtype", "Task.Type"]).note(
+            "Event, Task:Call, Task:Email, Task:ListEmail, and Event.Type:<value> or Task.Type:<value> for each value \
+             in use where the org has that field",
+        ),
+        FieldMapping::read("activity_type", &["Event.Type", "Task.TaskSubtype", "Task.Type"])
+            .normal(&[NormalForm::Derived])
+            .note("MEETING for events; EMAIL for e-mails and for values of Task.Type that speak of mail; else CALL"),
+        FieldMapping::read("name", &["Event.Type", "Task.TaskSubtype", "Task.Type"])
+            .normal(&[NormalForm::Trimmed])
+            .note("the label"),
+        FieldMapping::read("remote_fields", &[]).note("none"),
+    ],
+};
+
+/// What an engagement type's remote id says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort<'a> {
+    /// An event, with its value of Event.Type.
+    Event(Option<&'a str>),
+    /// A task of this subtype.
+    Task(&'static str),
+    /// A task with this value of Task.Type.
+    TaskType(&'a str),
+}
+
+impl<'a> Sort<'a> {
+    pub(super) fn parse(remote_id: &'a str) -> Option<Self> {
+        match remote_id {
+            "Event" => Some(Self::Event(None)),
+            "Task:Call" => Some(Self::Task("Call")),
+            "Task:Email" => Some(Self::Task("Email")),
+            "Task:ListEmail" => Some(Self::Task("ListEmail")),
+            other => match other.split_once(".Type:")? {
+                (_, "") => None,
+                ("Event", value) => Some(Self::Event(Some(value))),
+                ("Task", value) => Some(Self::TaskType(value)),
+                _ => None,
+            },
+        }
+    }
+
+    pub(super) fn remote_id(self) -> String {
+        match self {
+            Self::Event(None) => "Event".to_owned(),
+            Self::Event(Some(value)) => format!("Event.Type:{value}"),
+            Self::Task(subtype) => format!("Task:{subtype}"),
+            Self::TaskType(value) => format!("Task.Type:{value}"),
+        }
+    }
+
+    pub(super) fn activity(self) -> ActivityType {
+        match self {
+            Self::Event(_) => ActivityType::Meeting,
+            Self::Task("Call") => ActivityType::Call,
+            Self::Task(_) => ActivityType::Email,
+            Self::TaskType(value) if value.to_ascii_lowercase().contains("mail") => ActivityType::Email,
+            Self::TaskType(_) => ActivityType::Call,
+        }
+    }
+
+    /// The subtype that a new task of this sort gets; none for an event.
+    pub(super) fn subtype(self) -> Option<&'static str> {
+        match self {
+            Self::Event(_) => None,
+            Self::Task(subtype) => Some(subtype),
+            Self::TaskType(_) if self.activity() == ActivityType::Email => Some("Email"),
+            Self::TaskType(_) => Some("Call"),
+        }
+    }
+}
+
+/// The engagement types of an org.
+pub(crate) fn all(cx: &MapContext) -> Vec<EngagementType> {
+    let bare = [
+        (Sort::Event(None), "Event"),
+        (Sort::Task("Call"), "Call"),
+        (Sort::Task("Email"), "Email"),
+        (Sort::Task("ListEmail"), "List Email"),
+    ];
+    let valued = cx.org.activity_types.iter().filter_map(|row| {
+        let sort = match row.sobject {
+            "Event" => Sort::Event(Some(&row.value)),
+            "Task" => Sort::TaskType(&row.value),
+            _ => return None,
+        };
+        Some((sort, row.label.as_str()))
+    });
+    bare.into_iter().chain(valued).map(|(sort, label)| made(cx, &sort.remote_id(), sort, label)).collect()
+}
+
+fn made(cx: &MapContext, remote_id: &str, sort: Sort<'_>, label: &str) -> EngagementType {
+    let mut made = EngagementType::default();
+    made.id = Some(Id::compute(cx.linked_account, remote_id));
+    made.remote_id = Some(remote_id.into());
+    made.activity_type = Some(sort.activity());
+    made.name = Some(label.to_owned());
+    made
+}
+
+wire! {
+    /// An engagement type as a record: Salesforce has none, the laws do.
+    struct EngagementTypeRow {
+        id: "Id",
+        label: "Label",
+    }
+}
+
+pub(super) fn from_remote(
+    row: &EngagementTypeRow<'_>,
+    _rest: Vec<RemoteField>,
+    map: &mut Mapper<'_>,
+) -> Result<EngagementType, Wrong> {
+    let expected = "Event, Task:Call, Task:Email, Task:ListEmail, Event.Type:<value> or Task.Type:<value>";
+    let id = row.id.text()?.ok_or(row.id.wrong(expected))?;
+    let sort = Sort::parse(&id).ok_or(row.id.wrong(expected))?;
+    let mut read = made(map.cx, &id, sort, "");
+    read.name = row.label.string()?;
+    Ok(read)
+}
+
+/// What an engagement type stands for.
+pub(crate) fn encode(sort: &EngagementType) -> RemoteRecord {
+    let mut remote = RemoteRecord { sobject: "EngagementType", ..RemoteRecord::default() };
+    remote.id(sort.remote_id.as_ref());
+    remote.set_text("Label", sort.name.as_deref().and_then(kept));
+    remote
+}

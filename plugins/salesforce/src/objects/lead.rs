@@ -1,0 +1,245 @@
+//! Lead.
+
+use unicrm_core::{
+    FieldMapping, Json, Lead, LeadPatch, LeadStatus, NormalForm, ObjectKind, ObjectMapping, ObjectPatch,
+    RemoteField,
+};
+
+use super::context::{MapContext, OrgFacts};
+use super::decode::Mapper;
+use super::encode::RemoteRecord;
+use super::parts::{AddressPlace, PhonePlace, address_cells, address_place, emails, phones};
+use super::remote_fields::{remote_text, remote_value};
+use super::wire::{Row, Wrong, wire};
+use super::write::{Encoded, Intent, Writer};
+use super::write_parts::Fallback;
+
+/// How leads map.
+pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+    kind: ObjectKind::Lead,
+    remote_objects: &["Lead"],
+    fields: &[
+        FieldMapping::read("id", &["Id"]).note("computed from the remote id"),
+        FieldMapping::read("remote_id", &["Id"]),
+        FieldMapping::both("owner", &["OwnerId"])
+            .normal(&[NormalForm::Defaulted])
+            .note("a queue is no user: it stays in the remote fields"),
+        FieldMapping::both("lead_source", &["LeadSource"]).normal(&[NormalForm::Trimmed]),
+        FieldMapping::both("title", &["Title"]).normal(&[NormalForm::Trimmed]),
+        FieldMapping::both("company", &["Company"]).normal(&[NormalForm::Trimmed]),
+        FieldMapping::both("first_name", &["FirstName"]).normal(&[NormalForm::Trimmed]),
+        FieldMapping::both("last_name", &["LastName"]).normal(&[NormalForm::Trimmed]),
+        FieldMapping::both(
+            "addresses",
+            &["Street", "City", "State", "PostalCode", "Country", "StateCode", "CountryCode"],
+        )
+        .normal(&[NormalForm::Places, NormalForm::LineBreaks, NormalForm::Trimmed])
+        .note("one, read without a type; any type is written"),
+        FieldMapping::both("email_addresses", &["Email"])
+            .normal(&[NormalForm::Places, NormalForm::Trimmed])
+            .note("one, read as Work; any type is written"),
+        FieldMapping::both("phone_numbers", &["Phone", "MobilePhone", "Fax"])
+            .normal(&[NormalForm::Places, NormalForm::Trimmed])
+            .note("Work, Mobile and Fax, one of each"),
+        FieldMapping::read("remote_updated_at", &["SystemModstamp"]).normal(&[NormalForm::Second]),
+        FieldMapping::read("remote_created_at", &["CreatedDate"]).normal(&[NormalForm::Second]),
+        FieldMapping::read("converted_date", &["ConvertedDate"]).normal(&[NormalForm::Day]),
+        FieldMapping::read("converted_contact", &["ConvertedContactId"]),
+        FieldMapping::read("converted_account", &["ConvertedAccountId"]),
+        FieldMapping::both("status", &["Status", "IsConverted"])
+            .normal(&[NormalForm::Places, NormalForm::Defaulted])
+            .note(
+                "QUALIFIED when converted, else by the label, which stays in the remote fields; a write takes a label, or \
+                 a status that stands for one label only",
+            ),
+        FieldMapping::read("lead_url", &["Id"]).normal(&[NormalForm::Derived]),
+        FieldMapping::read("remote_was_deleted", &["IsDeleted"]),
+        FieldMapping::both("remote_fields", &[])
+            .normal(&[NormalForm::Places])
+            .note("all other fields that this user sees; a write changes those that it lists"),
+    ],
+};
+
+static ADDRESSES: [AddressPlace; 1] = [address_place!("", "")];
+
+const FALLBACKS: &[Fallback] = &[("*", 0)];
+
+static PHONES: [PhonePlace; 3] = [
+    PhonePlace { ty: "Work", field: "Phone" },
+    PhonePlace { ty: "Mobile", field: "MobilePhone" },
+    PhonePlace { ty: "Fax", field: "Fax" },
+];
+
+wire! {
+    /// A row of Lead.
+    struct LeadRow {
+        id: "Id",
+        is_deleted: "IsDeleted",
+        master_record_id: "MasterRecordId" + keep,
+        last_name: "LastName",
+        first_name: "FirstName",
+        title: "Title",
+        company: "Company",
+        street: "Street",
+        city: "City",
+        state: "State",
+        postal_code: "PostalCode",
+        country: "Country",
+        state_code: "StateCode" + keep,
+        country_code: "CountryCode",
+        phone: "Phone",
+        mobile_phone: "MobilePhone",
+        fax: "Fax",
+        email: "Email",
+        lead_source: "LeadSource",
+        status: "Status" + keep,
+        owner_id: "OwnerId",
+        is_converted: "IsConverted" + keep,
+        converted_date: "ConvertedDate",
+        converted_account_id: "ConvertedAccountId",
+        converted_contact_id: "ConvertedContactId",
+        created_date: "CreatedDate",
+        system_modstamp: "SystemModstamp",
+    }
+}
+
+pub(super) fn from_remote(
+    row: &LeadRow<'_>,
+    mut rest: Vec<RemoteField>,
+    map: &mut Mapper<'_>,
+) -> Result<Lead, Wrong> {
+    let id = row.id.required_id()?;
+    map.merged_into(row.master_record_id)?;
+    let mut lead = Lead::default();
+    lead.id = Some(map.id(&id));
+    lead.lead_url = Some(map.url(&id));
+    lead.remote_id = Some(id.into());
+    lead.owner = map.owner(row.owner_id, &mut rest)?;
+    lead.lead_source = row.lead_source.string()?;
+    lead.title = row.title.string()?;
+    lead.company = row.company.string()?;
+    lead.first_name = row.first_name.string()?;
+    lead.last_name = row.last_name.string()?;
+    let [place] = &ADDRESSES;
+    let cells = address_cells!(row, street, city, state, postal_code, country, state_code, country_code);
+    lead.addresses.extend(cells.read(place, map, &mut rest)?);
+    lead.email_addresses = emails(row.email)?;
+    lead.phone_numbers = phones(&PHONES, [row.phone, row.mobile_phone, row.fax])?;
+    lead.remote_updated_at = map.stamp(row.system_modstamp)?;
+    lead.remote_created_at = row.created_date.datetime()?;
+    lead.converted_date = row.converted_date.day()?;
+    lead.converted_contact = row.converted_contact_id.id()?.map(|id| map.reference(id));
+    lead.converted_account = map.account(row.converted_account_id)?;
+    let converted = row.is_converted.boolean()?;
+    lead.status = match row.status.text()? {
+        _ if converted == Some(true) => Some(LeadStatus::Qualified),
+        label => label.map(|label| status_of(&label, &map.cx.org)),
+    };
+    lead.remote_was_deleted = row.is_deleted.boolean()?;
+    lead.remote_fields = rest;
+    Ok(lead)
+}
+
+/// The unified status of a label.
+fn status_of(label: &str, org: &OrgFacts) -> LeadStatus {
+    if org.lead_statuses.iter().any(|status| status.is_converted && status.api_name == label) {
+        return LeadStatus::Qualified;
+    }
+    match &org.lead_labels {
+        Some(table) => {
+            let known = table.iter().find(|(known, _)| known.eq_ignore_ascii_case(label));
+            known.map_or(LeadStatus::Open, |(_, status)| status.clone())
+        }
+        None if label.eq_ignore_ascii_case("Unqualified") => LeadStatus::Unqualified,
+        None if label.eq_ignore_ascii_case("Closed - Not Converted") => LeadStatus::Closed,
+        None => LeadStatus::Open,
+    }
+}
+
+pub(crate) fn to_remote(patch: &LeadPatch, intent: Intent<'_, Lead>, cx: &MapContext) -> Encoded {
+    let before = intent.before();
+    let mut w = Writer::new("Lead", cx, intent);
+    w.text("first_name", "FirstName", &patch.first_name, before.map(|l| l.first_name.as_deref()));
+    w.text("last_name", "LastName", &patch.last_name, before.map(|l| l.last_name.as_deref()));
+    w.text("company", "Company", &patch.company, before.map(|l| l.company.as_deref()));
+    w.text("title", "Title", &patch.title, before.map(|l| l.title.as_deref()));
+    w.text("lead_source", "LeadSource", &patch.lead_source, before.map(|l| l.lead_source.as_deref()));
+    w.reference("owner", "OwnerId", &patch.owner, before.map(|l| l.owner.as_ref()), &["005"]);
+    w.addresses(&ADDRESSES, FALLBACKS, &patch.addresses, before.map(|l| &*l.addresses));
+    w.emails("Email", &patch.email_addresses, before.map(|l| &*l.email_addresses));
+    w.phones(&PHONES, &patch.phone_numbers, before.map(|l| &*l.phone_numbers));
+    status(&mut w, patch, before);
+    w.remote_fields(LeadRow::FIELDS, &patch.remote_fields, before.map(|l| &*l.remote_fields));
+    w.read_only(&MAPPING, patch, before);
+    w.out
+}
+
+/// Writes the label that a status stands for.
+fn status(w: &mut Writer<'_>, patch: &LeadPatch, before: Option<&Lead>) {
+    let Some(asked) = w.asked(&patch.status) else { return };
+    let Some(asked) = asked.map(LeadStatus::normalized) else {
+        return w.refuse("/status", "a lead always has a status: name one, or leave the field out");
+    };
+    let org = &w.cx.org;
+    let named = patch.remote_fields.value().and_then(|fields| remote_text(fields, "Status"));
+    if named.is_some_and(|label| w.is_seed() || status_of(&label, org) == asked)
+        || before.is_some_and(|before| before.status.as_ref() == Some(&asked))
+    {
+        return;
+    }
+    let exact = org.lead_statuses.iter().find(|status| status.api_name.eq_ignore_ascii_case(asked.as_str()));
+    if let Some(label) = exact {
+        let label = label.api_name.clone();
+        return w.put_text("/status", "Status", Some(&label));
+    }
+    if asked == LeadStatus::Qualified && !w.is_seed() {
+        return w.refuse("/status", "a lead becomes QUALIFIED by conversion: convert it");
+    }
+    let fitting: Vec<_> =
+        org.lead_statuses.iter().filter(|status| status_of(&status.api_name, org) == asked).collect();
+    let default = fitting.iter().find(|status| status.is_default).copied();
+    let chosen = match (default, fitting.as_slice()) {
+        (Some(default), _) => Some(default),
+        (None, [only]) => Some(*only),
+        (None, [first, ..]) if w.is_seed() => Some(*first),
+        _ => None,
+    };
+    if let Some(chosen) = chosen.map(|status| status.api_name.clone()) {
+        if !w.is_seed() {
+            w.warn("/status", "label_chosen", format!("{asked} is written as the status {chosen:?}"));
+        }
+        return w.put_text("/status", "Status", Some(&chosen));
+    }
+    if w.is_seed() {
+        let label = match asked {
+            LeadStatus::Open => "Open - Not Contacted",
+            LeadStatus::Closed => "Closed - Not Converted",
+            LeadStatus::Unqualified => "Unqualified",
+            LeadStatus::Qualified => "Closed - Converted",
+            LeadStatus::Other(_) => return,
+        };
+        return w.put_text("/status", "Status", Some(label));
+    }
+    let choices = if fitting.is_empty() { org.lead_statuses.iter().collect() } else { fitting };
+    let choices: Vec<_> = choices.iter().map(|status| status.api_name.as_str()).collect();
+    let message =
+        format!("{asked} does not stand for one label of this org: name one of {}", choices.join(", "));
+    w.refuse("/status", message);
+}
+
+/// The remote record that a lead stands for.
+pub(crate) fn encode(lead: &Lead, cx: &MapContext) -> RemoteRecord {
+    let patch = LeadPatch::from_object(lead.clone());
+    let mut remote = RemoteRecord::new(to_remote(&patch, Intent::Seed, cx));
+    remote.id(lead.remote_id.as_ref());
+    remote.set_flag("IsDeleted", lead.remote_was_deleted);
+    if remote_value(&lead.remote_fields, "IsConverted").is_none() && lead.status.is_some() {
+        remote.set("IsConverted", Json::of(&(lead.status == Some(LeadStatus::Qualified))));
+    }
+    remote.set_day("ConvertedDate", lead.converted_date);
+    remote.set_reference("ConvertedContactId", lead.converted_contact.as_ref());
+    remote.set_reference("ConvertedAccountId", lead.converted_account.as_ref());
+    remote.set_instant("CreatedDate", lead.remote_created_at);
+    remote.set_instant("SystemModstamp", lead.remote_updated_at);
+    remote
+}

@@ -1,0 +1,192 @@
+//! Task: rows of Task that are neither call nor e-mail.
+
+use unicrm_core::{
+    FieldMapping, Json, NormalForm, ObjectKind, ObjectMapping, ObjectPatch, RemoteField, Task, TaskPatch,
+    TaskStatus,
+};
+
+use super::activity::{What, what};
+use super::context::{MapContext, OrgFacts};
+use super::decode::Mapper;
+use super::encode::RemoteRecord;
+use super::remote_fields::{remote_text, remote_value};
+use super::wire::{Row, Wrong, wire};
+use super::write::{Encoded, Intent, Writer};
+
+/// How tasks map.
+pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+    kind: ObjectKind::Task,
+    remote_objects: &["Task"],
+    fields: &[
+        FieldMapping::read("id", &["Id"]).note("computed from the remote id"),
+        FieldMapping::read("remote_id", &["Id"]),
+        FieldMapping::both("subject", &["Subject"]).normal(&[NormalForm::Trimmed]),
+        FieldMapping::both("content", &["Description"]).normal(&[NormalForm::Trimmed]),
+        FieldMapping::both("owner", &["OwnerId"])
+            .normal(&[NormalForm::Defaulted])
+            .note("a queue is no user: it stays in the remote fields"),
+        FieldMapping::both("account", &["WhatId", "AccountId"])
+            .normal(&[NormalForm::Derived])
+            .note("follows from WhatId, or from the contact; the opportunity takes WhatId before it"),
+        FieldMapping::both("opportunity", &["WhatId"]).note("any other target of WhatId is a remote field"),
+        FieldMapping::both("contact", &["WhoId"]).note("a lead is a remote field"),
+        FieldMapping::read("completed_date", &["CompletedDateTime"])
+            .normal(&[NormalForm::Second, NormalForm::Derived])
+            .note("set by Salesforce when the status changes to a closed one"),
+        FieldMapping::both("due_date", &["ActivityDate"]).normal(&[NormalForm::Day]),
+        FieldMapping::both("status", &["Status", "IsClosed"])
+            .normal(&[NormalForm::Places, NormalForm::Defaulted])
+            .note("the label stays in the remote fields, and a write that does not change the status leaves it alone"),
+        FieldMapping::read("task_url", &["Id"]).normal(&[NormalForm::Derived]),
+        FieldMapping::read("remote_was_deleted", &["IsDeleted"]),
+        FieldMapping::both("remote_fields", &[])
+            .normal(&[NormalForm::Places])
+            .note("all other fields that this user sees; a write changes those that it lists"),
+    ],
+};
+
+wire! {
+    /// A row of Task.
+    struct TaskRow {
+        id: "Id",
+        who_id: "WhoId",
+        what_id: "WhatId",
+        subject: "Subject",
+        activity_date: "ActivityDate",
+        status: "Status" + keep,
+        owner_id: "OwnerId",
+        description: "Description",
+        is_deleted: "IsDeleted",
+        account_id: "AccountId",
+        is_closed: "IsClosed",
+        system_modstamp: "SystemModstamp" + keep,
+        task_subtype: "TaskSubtype" + keep,
+        completed_date_time: "CompletedDateTime",
+    }
+}
+
+pub(super) fn from_remote(
+    row: &TaskRow<'_>,
+    mut rest: Vec<RemoteField>,
+    map: &mut Mapper<'_>,
+) -> Result<Task, Wrong> {
+    let id = row.id.required_id()?;
+    map.stamp(row.system_modstamp)?;
+    if matches!(row.task_subtype.text()?.as_deref(), Some("Call" | "Email" | "ListEmail")) {
+        return Err(row.task_subtype.wrong("a task that is neither call nor e-mail: those are engagements"));
+    }
+    let mut task = Task::default();
+    task.id = Some(map.id(&id));
+    task.task_url = Some(map.url(&id));
+    task.remote_id = Some(id.into());
+    task.subject = row.subject.string()?;
+    task.content = row.description.string()?;
+    task.owner = map.owner(row.owner_id, &mut rest)?;
+    task.account = map.account(row.account_id)?;
+    match row.what_id.id()? {
+        Some(what) if what.starts_with("001") => task.account = map.account(row.what_id)?,
+        Some(what) if what.starts_with("006") => task.opportunity = Some(map.reference(what)),
+        _ => map.keep(row.what_id, "WhatId", &mut rest),
+    }
+    match row.who_id.id()? {
+        Some(who) if who.starts_with("003") => task.contact = Some(map.reference(who)),
+        _ => map.keep(row.who_id, "WhoId", &mut rest),
+    }
+    task.completed_date = row.completed_date_time.datetime()?;
+    task.due_date = row.activity_date.day()?;
+    let label = row.status.text()?;
+    let closed = match row.is_closed.boolean()? {
+        None => label.and_then(|label| is_closed(&label, &map.cx.org)),
+        closed => closed,
+    };
+    task.status = closed.map(|closed| if closed { TaskStatus::Closed } else { TaskStatus::Open });
+    task.remote_was_deleted = row.is_deleted.boolean()?;
+    task.remote_fields = rest;
+    Ok(task)
+}
+
+/// Whether tasks of this label are done; none when the org has no such label.
+fn is_closed(label: &str, org: &OrgFacts) -> Option<bool> {
+    org.task_statuses.iter().find(|status| status.api_name == label).map(|status| status.is_closed)
+}
+
+/// The label that a task takes when it is closed or opened: the first closed one, or the default open one.
+pub(super) fn label_for(closed: bool, org: &OrgFacts) -> Option<&str> {
+    let of_this_sort = || org.task_statuses.iter().filter(|status| status.is_closed == closed);
+    let default = of_this_sort().find(|status| status.is_default && !closed);
+    let first = default.or_else(|| of_this_sort().min_by_key(|status| status.sort_order));
+    first.map(|status| status.api_name.as_str())
+}
+
+pub(crate) fn to_remote(patch: &TaskPatch, intent: Intent<'_, Task>, cx: &MapContext) -> Encoded {
+    let before = intent.before();
+    let mut w = Writer::new("Task", cx, intent);
+    w.text("subject", "Subject", &patch.subject, before.map(|t| t.subject.as_deref()));
+    w.text("content", "Description", &patch.content, before.map(|t| t.content.as_deref()));
+    w.reference("owner", "OwnerId", &patch.owner, before.map(|t| t.owner.as_ref()), &["005"]);
+    w.reference("contact", "WhoId", &patch.contact, before.map(|t| t.contact.as_ref()), &["003"]);
+    if w.names("WhoId") && before.is_some_and(|t| remote_value(&t.remote_fields, "WhoId").is_some()) {
+        w.warn("/contact", "replaced", "the task was tied to a lead, and is tied to the contact instead");
+    }
+    let before_what = before.map(|t| What {
+        account: t.account.as_ref(),
+        opportunity: t.opportunity.as_ref(),
+        other: remote_text(&t.remote_fields, "WhatId"),
+    });
+    what(&mut w, &patch.account, &patch.opportunity, before_what.as_ref());
+    w.day("due_date", "ActivityDate", &patch.due_date, before.map(|t| t.due_date));
+    status(&mut w, patch, before);
+    w.remote_fields(TaskRow::FIELDS, &patch.remote_fields, before.map(|t| &*t.remote_fields));
+    w.read_only(&MAPPING, patch, before);
+    w.out
+}
+
+fn status(w: &mut Writer<'_>, patch: &TaskPatch, before: Option<&Task>) {
+    let Some(asked) = w.asked(&patch.status) else { return };
+    let Some(asked) = asked.map(TaskStatus::normalized) else {
+        return w.refuse("/status", "a task always has a status: name one, or leave the field out");
+    };
+    let org = &w.cx.org;
+    if before.is_some_and(|before| before.status.as_ref() == Some(&asked)) {
+        return;
+    }
+    let closed = match &asked {
+        TaskStatus::Open => false,
+        TaskStatus::Closed => true,
+        TaskStatus::Other(label) => {
+            let known = org.task_statuses.iter().find(|status| status.api_name.eq_ignore_ascii_case(label));
+            if let Some(label) = known.map(|status| status.api_name.clone()) {
+                return w.put_text("/status", "Status", Some(&label));
+            }
+            return w.refuse("/status", format!("a task is OPEN or CLOSED, and not {label}"));
+        }
+    };
+    let named = patch.remote_fields.value().and_then(|fields| remote_text(fields, "Status"));
+    if named.is_some_and(|label| is_closed(&label, org).map_or(w.is_seed(), |named| named == closed)) {
+        return;
+    }
+    let usual = if closed { "Completed" } else { "Not Started" };
+    match label_for(closed, org).or(w.is_seed().then_some(usual)).map(str::to_owned) {
+        Some(label) => w.put_text("/status", "Status", Some(&label)),
+        None => w.refuse("/status", format!("the org shows no status for tasks that are {asked}")),
+    }
+}
+
+/// The remote record that a task stands for.
+pub(crate) fn encode(task: &Task, cx: &MapContext) -> RemoteRecord {
+    let patch = TaskPatch::from_object(task.clone());
+    let mut remote = RemoteRecord::new(to_remote(&patch, Intent::Seed, cx));
+    remote.id(task.remote_id.as_ref());
+    remote.set_reference("AccountId", task.account.as_ref());
+    let closed = match task.status {
+        Some(TaskStatus::Closed) => Some(true),
+        Some(TaskStatus::Open) => Some(false),
+        Some(TaskStatus::Other(_)) | None => None,
+    };
+    if let Some(closed) = closed {
+        remote.set("IsClosed", Json::of(&closed));
+    }
+    remote.set_flag("IsDeleted", task.remote_was_deleted);
+    remote.set_instant("CompletedDateTime", task.completed_date);
+    remote
+}

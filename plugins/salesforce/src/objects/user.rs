@@ -1,0 +1,63 @@
+//! User.
+
+use unicrm_core::{FieldMapping, NormalForm, ObjectKind, ObjectMapping, RemoteField, User};
+
+use super::decode::Mapper;
+use super::encode::RemoteRecord;
+use super::wire::{Wrong, wire};
+use super::write::kept;
+
+/// How users map.
+pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+    kind: ObjectKind::User,
+    remote_objects: &["User"],
+    fields: &[
+        FieldMapping::read("id", &["Id"]).note("computed from the remote id"),
+        FieldMapping::read("remote_id", &["Id"]),
+        FieldMapping::read("name", &["Name"]).normal(&[NormalForm::Trimmed]),
+        FieldMapping::read("email", &["Email"]).normal(&[NormalForm::Trimmed]),
+        FieldMapping::read("is_active", &["IsActive"]).note("users are never deleted, only deactivated"),
+        FieldMapping::read("user_url", &["Id"]).normal(&[NormalForm::Derived]),
+        FieldMapping::read("remote_fields", &[]).note("all other fields that this user sees"),
+    ],
+};
+
+wire! {
+    /// A row of User.
+    struct UserRow {
+        id: "Id",
+        name: "Name",
+        email: "Email",
+        is_active: "IsActive",
+        system_modstamp: "SystemModstamp" + keep,
+    }
+}
+
+pub(super) fn from_remote(
+    row: &UserRow<'_>,
+    rest: Vec<RemoteField>,
+    map: &mut Mapper<'_>,
+) -> Result<User, Wrong> {
+    let id = row.id.required_id()?;
+    map.stamp(row.system_modstamp)?;
+    let mut user = User::default();
+    user.id = Some(map.id(&id));
+    user.user_url = Some(map.url(&id));
+    user.remote_id = Some(id.into());
+    user.name = row.name.string()?;
+    user.email = row.email.string()?;
+    user.is_active = row.is_active.boolean()?;
+    user.remote_fields = rest;
+    Ok(user)
+}
+
+/// The remote record that a user stands for.
+pub(crate) fn encode(user: &User) -> RemoteRecord {
+    let mut remote = RemoteRecord { sobject: "User", ..RemoteRecord::default() };
+    remote.id(user.remote_id.as_ref());
+    remote.set_text("Name", user.name.as_deref().and_then(kept));
+    remote.set_text("Email", user.email.as_deref().and_then(kept));
+    remote.set_flag("IsActive", user.is_active);
+    remote.add_remote_fields(&user.remote_fields);
+    remote
+}
