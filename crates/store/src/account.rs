@@ -1,0 +1,142 @@
+//! Linked accounts: one customer's org at one provider.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use unicrm_core::{Credentials, Error, ErrorKind, Json, LinkedAccountId, Result};
+
+/// A linked account as the store has it. Its credentials are not here: see
+/// [`LinkedAccounts::credentials`](crate::LinkedAccounts::credentials).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LinkedAccount {
+    /// The id from which the ids of all its records are computed.
+    pub id: LinkedAccountId,
+    /// The name that people use, unique in a store.
+    pub name: String,
+    /// The provider's slug.
+    pub provider: String,
+    /// The provider's configuration, without secrets.
+    pub config: Json,
+    /// Whether it can be used as it is.
+    pub status: AccountStatus,
+    /// When it was first linked.
+    pub created_at: Timestamp,
+    /// When a sync last came to its end.
+    pub last_sync: Option<Timestamp>,
+}
+
+/// Whether a linked account can be used as it is.
+///
+/// ```
+/// use unicrm_store::AccountStatus;
+/// assert_eq!(AccountStatus::RelinkNeeded.to_string(), "relink_needed");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AccountStatus {
+    /// It can.
+    Active,
+    /// The remote refused its credentials: somebody has to link it again.
+    RelinkNeeded,
+}
+
+impl AccountStatus {
+    /// The name in `snake_case`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::RelinkNeeded => "relink_needed",
+        }
+    }
+}
+
+impl fmt::Display for AccountStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for AccountStatus {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::Active, Self::RelinkNeeded].into_iter().find(|status| status.as_str() == text).ok_or_else(
+            || Error::new(ErrorKind::InvalidRequest, format!("{text:?} is no status of a linked account")),
+        )
+    }
+}
+
+/// What it takes to link an account, or to link one of the same name again.
+///
+/// ```
+/// use unicrm_core::{Credentials, Json};
+/// use unicrm_store::LinkRequest;
+/// let request = LinkRequest::new("acme", "salesforce")
+///     .with_config(Json::parse(r#"{"login_url": "https://login.salesforce.com"}"#)?)
+///     .with_credentials(Credentials::new().with("refresh_token", "s3cret".into()));
+/// assert!(!format!("{request:?}").contains("s3cret"));
+/// # Ok::<_, unicrm_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LinkRequest {
+    /// The name; an account that has it already is linked again and keeps its records.
+    pub name: String,
+    /// The provider's slug.
+    pub provider: String,
+    /// The provider's configuration, without secrets.
+    pub config: Json,
+    /// The credentials; without any, those that are stored stay.
+    pub credentials: Option<Credentials>,
+}
+
+impl LinkRequest {
+    /// Links an account of a provider under a name.
+    pub fn new(name: impl Into<String>, provider: impl Into<String>) -> Self {
+        Self { name: name.into(), provider: provider.into(), config: empty_object(), credentials: None }
+    }
+
+    /// With the provider's configuration.
+    #[must_use]
+    pub fn with_config(mut self, config: Json) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// With credentials.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// Refuses names that nobody could type or see.
+    pub(crate) fn check(&self) -> Result<()> {
+        const LONGEST: usize = 200;
+        let name = &self.name;
+        let wrong = if name.trim().is_empty() {
+            "it is empty"
+        } else if name.trim() != name {
+            "it begins or ends with a space"
+        } else if name.chars().any(char::is_control) {
+            "it holds a control character"
+        } else if name.chars().count() > LONGEST {
+            "it is longer than 200 characters"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(
+            ErrorKind::InvalidConfig,
+            format!("{name:?} cannot be the name of a linked account: {wrong}"),
+        ))
+    }
+}
+
+fn empty_object() -> Json {
+    Json::of(&std::collections::BTreeMap::<String, String>::new())
+}

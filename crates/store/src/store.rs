@@ -1,0 +1,119 @@
+//! The contract of a store, by concern. SQLite is one; which one it is does not show.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use unicrm_core::{CredentialStore, LinkedAccountId, ObjectKind, RawRecord, RecordPatch, Result};
+use uuid::Uuid;
+
+use crate::{
+    AccountStatus, Checkpoint, Epoch, Include, LinkRequest, LinkedAccount, ListPage, ListRequest, MasterKey,
+    PageCommit, PageReport, RecordCounts, RejectedRow, SnapshotEnd, StoredRecord,
+};
+
+/// The local copy. All its methods are in the traits by concern.
+pub trait Store: LinkedAccounts + Ingest + Records {}
+
+impl<T: LinkedAccounts + Ingest + Records> Store for T {}
+
+/// Linked accounts and their credentials.
+#[async_trait]
+pub trait LinkedAccounts: fmt::Debug + Send + Sync {
+    /// Links an account, or links the one of this name again: it keeps its id and its records, and is active once more.
+    /// A name that another provider has is a conflict.
+    async fn link(&self, request: LinkRequest) -> Result<LinkedAccount>;
+
+    /// All linked accounts, by name.
+    async fn linked_accounts(&self) -> Result<Vec<LinkedAccount>>;
+
+    /// The linked account of this name or id; the error lists the names that there are.
+    async fn linked_account(&self, name_or_id: &str) -> Result<LinkedAccount>;
+
+    /// Removes a linked account with its credentials, records and checkpoints.
+    async fn unlink(&self, account: LinkedAccountId) -> Result<()>;
+
+    /// Says whether a linked account can be used as it is.
+    async fn set_status(&self, account: LinkedAccountId, status: AccountStatus) -> Result<()>;
+
+    /// Where the credentials of a linked account are, encrypted. For a plugin to connect with.
+    fn credentials(&self, account: LinkedAccountId) -> Arc<dyn CredentialStore>;
+
+    /// Encrypts everything that is under the old master key with the new one, all or nothing, and says how many accounts
+    /// that were. The store goes on with the new key; putting it into the environment or the key file is up to the caller.
+    async fn rotate_master_key(&self, old: &MasterKey, new: &MasterKey) -> Result<usize>;
+
+    /// What a person should be told, such as that a key file was made; each warning is given once.
+    fn take_warnings(&self) -> Vec<String>;
+}
+
+/// The side that a sync writes to.
+#[async_trait]
+pub trait Ingest: fmt::Debug + Send + Sync {
+    /// Takes the right to write into a linked account from whoever had it.
+    async fn begin_epoch(&self, account: LinkedAccountId) -> Result<Epoch>;
+
+    /// Where the sync of an object goes on; none before the first.
+    async fn checkpoint(&self, account: LinkedAccountId, kind: ObjectKind) -> Result<Option<Checkpoint>>;
+
+    /// Commits the rows of a page and its checkpoint in one transaction. A page that comes again changes nothing.
+    async fn commit_page(&self, page: PageCommit) -> Result<PageReport>;
+
+    /// Begins a reading that will show every record of an object; one that is under way is given up. From now on the
+    /// store remembers which records were seen, across restarts.
+    async fn begin_snapshot(&self, epoch: Epoch, kind: ObjectKind) -> Result<()>;
+
+    /// Ends a snapshot whose last page is committed: what it did not show is not visible any more. In the same
+    /// transaction as the checkpoint.
+    async fn finish_snapshot(
+        &self,
+        epoch: Epoch,
+        kind: ObjectKind,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<SnapshotEnd>;
+
+    /// Notes when a sync came to its end.
+    async fn finish_sync(&self, epoch: Epoch, at: Timestamp) -> Result<()>;
+
+    /// Rows that could not be understood and have not come right since, the oldest first, at most `limit`.
+    async fn rejected(
+        &self,
+        account: LinkedAccountId,
+        kind: Option<ObjectKind>,
+        limit: u32,
+    ) -> Result<Vec<RejectedRow>>;
+}
+
+/// The records, for reading.
+#[async_trait]
+pub trait Records: fmt::Debug + Send + Sync {
+    /// The record of an object with this unified id; a tombstone too.
+    async fn get(&self, kind: ObjectKind, id: Uuid, include: Include) -> Result<Option<StoredRecord>>;
+
+    /// The record of any object with this unified id; a tombstone too.
+    async fn find(&self, id: Uuid, include: Include) -> Result<Option<StoredRecord>>;
+
+    /// The records with this remote id: of one object or any, of one linked account or all. Tombstones too.
+    async fn find_remote(
+        &self,
+        account: Option<LinkedAccountId>,
+        kind: Option<ObjectKind>,
+        remote_id: &str,
+        include: Include,
+    ) -> Result<Vec<StoredRecord>>;
+
+    /// A page of records. A filter on a field that there is not is an error that lists the fields.
+    async fn list(&self, request: ListRequest) -> Result<ListPage>;
+
+    /// How many records of each object there are, of one linked account or of all.
+    async fn counts(&self, account: Option<LinkedAccountId>) -> Result<BTreeMap<ObjectKind, RecordCounts>>;
+
+    /// The raw record as the remote sent it, for another projection; none when the record is not here.
+    async fn raw(&self, kind: ObjectKind, id: Uuid) -> Result<Option<RawRecord>>;
+
+    /// Fills in the remote ids of references that a patch gives by unified id, as far as the linked account has their
+    /// records. The guard of core refuses those that stay open, by name.
+    async fn resolve_references(&self, account: LinkedAccountId, patch: &mut RecordPatch) -> Result<()>;
+}
