@@ -13,7 +13,7 @@ use super::wire::{Row, Wrong, wire};
 use super::write::{Encoded, Intent, Writer};
 
 /// How accounts map.
-pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Account,
     remote_objects: &["Account"],
     fields: &[
@@ -174,7 +174,7 @@ pub(crate) fn to_remote(patch: &AccountPatch, intent: Intent<'_, Account>, cx: &
     w.addresses(&ADDRESSES, &[], &patch.addresses, before.map(|a| &*a.addresses));
     w.phones(&PHONES, &patch.phone_numbers, before.map(|a| &*a.phone_numbers));
     w.remote_fields(AccountRow::FIELDS, &patch.remote_fields, before.map(|a| &*a.remote_fields));
-    w.read_only(&MAPPING, patch, before);
+    w.read_only(&MAPPING, patch);
     w.out
 }
 

@@ -14,7 +14,7 @@ use super::write::{Encoded, Intent, Writer};
 use super::write_parts::Fallback;
 
 /// How contacts map.
-pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Contact,
     remote_objects: &["Contact"],
     fields: &[
@@ -173,7 +173,7 @@ pub(crate) fn to_remote(patch: &ContactPatch, intent: Intent<'_, Contact>, cx: &
     w.emails("Email", &patch.email_addresses, before.map(|c| &*c.email_addresses));
     w.phones(&PHONES, &patch.phone_numbers, before.map(|c| &*c.phone_numbers));
     w.remote_fields(ContactRow::FIELDS, &patch.remote_fields, before.map(|c| &*c.remote_fields));
-    w.read_only(&MAPPING, patch, before);
+    w.read_only(&MAPPING, patch);
     w.out
 }
 

@@ -26,7 +26,7 @@ pub(super) use call::{EngagementTaskRow, from_task};
 pub(super) use event::{EventRow, from_event};
 
 /// How engagements map.
-pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Engagement,
     remote_objects: &["Event", "Task"],
     fields: &[
@@ -195,7 +195,7 @@ pub(crate) fn to_remote(patch: &EngagementPatch, intent: Intent<'_, Engagement>,
         EngagementTaskRow::FIELDS
     };
     w.remote_fields(known, &patch.remote_fields, before.map(|e| &*e.remote_fields));
-    w.read_only(&MAPPING, patch, before);
+    w.read_only(&MAPPING, patch);
     w.out
 }
 

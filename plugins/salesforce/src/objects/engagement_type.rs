@@ -1,17 +1,15 @@
 //! EngagementType: made from what the org says about events and tasks, with remote ids that stay the same.
 
 use unicrm_core::{
-    ActivityType, EngagementType, FieldMapping, Id, NormalForm, ObjectKind, ObjectMapping, RemoteField,
+    ActivityType, EngagementType, FieldMapping, Id, Json, NormalForm, ObjectKind, ObjectMapping,
 };
 
 use super::context::MapContext;
-use super::decode::Mapper;
 use super::encode::RemoteRecord;
-use super::wire::{Wrong, wire};
 use super::write::kept;
 
 /// How engagement types map.
-pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::EngagementType,
     remote_objects: &["Event", "Task"],
     fields: &[
@@ -115,31 +113,20 @@ fn made(cx: &MapContext, remote_id: &str, sort: Sort<'_>, label: &str) -> Engage
     made
 }
 
-wire! {
-    /// An engagement type as a record: Salesforce has none, the laws do.
-    struct EngagementTypeRow {
-        id: "Id",
-        label: "Label",
-    }
-}
-
-pub(super) fn from_remote(
-    row: &EngagementTypeRow<'_>,
-    _rest: Vec<RemoteField>,
-    map: &mut Mapper<'_>,
-) -> Result<EngagementType, Wrong> {
-    let expected = "Event, Task:Call, Task:Email, Task:ListEmail, Event.Type:<value> or Task.Type:<value>";
-    let id = row.id.text()?.ok_or(row.id.wrong(expected))?;
-    let sort = Sort::parse(&id).ok_or(row.id.wrong(expected))?;
-    let mut read = made(map.cx, &id, sort, "");
-    read.name = row.label.string()?;
-    Ok(read)
-}
-
 /// What an engagement type stands for.
 pub(crate) fn encode(sort: &EngagementType) -> RemoteRecord {
     let mut remote = RemoteRecord { sobject: "EngagementType", ..RemoteRecord::default() };
     remote.id(sort.remote_id.as_ref());
     remote.set_text("Label", sort.name.as_deref().and_then(kept));
     remote
+}
+
+/// Reads what [`encode`] wrote.
+pub(super) fn decode(remote: &RemoteRecord, cx: &MapContext) -> Result<EngagementType, String> {
+    let text = |field| remote.get(field).and_then(Json::to_text);
+    let id = text("Id").ok_or("an engagement type without an id")?;
+    let sort = Sort::parse(&id).ok_or_else(|| format!("{id} is not the id of an engagement type"))?;
+    let mut read = made(cx, &id, sort, "");
+    read.name = text("Label");
+    Ok(read)
 }

@@ -15,7 +15,7 @@ use super::write::{Encoded, Intent, Writer};
 use super::write_parts::Fallback;
 
 /// How leads map.
-pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Lead,
     remote_objects: &["Lead"],
     fields: &[
@@ -170,7 +170,7 @@ pub(crate) fn to_remote(patch: &LeadPatch, intent: Intent<'_, Lead>, cx: &MapCon
     w.phones(&PHONES, &patch.phone_numbers, before.map(|l| &*l.phone_numbers));
     status(&mut w, patch, before);
     w.remote_fields(LeadRow::FIELDS, &patch.remote_fields, before.map(|l| &*l.remote_fields));
-    w.read_only(&MAPPING, patch, before);
+    w.read_only(&MAPPING, patch);
     w.out
 }
 

@@ -20,7 +20,7 @@ use super::write::{Encoded, Intent, Related, Writer, kept};
 mod text;
 
 /// How notes map.
-pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Note,
     remote_objects: &["Note", "ContentNote"],
     fields: &[
@@ -197,7 +197,7 @@ pub(crate) fn to_remote(patch: &NotePatch, intent: Intent<'_, Note>, cx: &MapCon
         NoteRow::FIELDS
     };
     w.remote_fields(known, &patch.remote_fields, before.map(|n| &*n.remote_fields));
-    w.read_only(&MAPPING, patch, before);
+    w.read_only(&MAPPING, patch);
     w.out
 }
 

@@ -12,7 +12,7 @@ use super::wire::{Row, Wrong, wire};
 use super::write::{Encoded, Intent, Writer, kept};
 
 /// How opportunities map.
-pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Opportunity,
     remote_objects: &["Opportunity"],
     fields: &[
@@ -123,7 +123,7 @@ pub(crate) fn to_remote(
     status(&mut w, patch, before);
     w.day("close_date", "CloseDate", &patch.close_date, before.map(|o| o.close_date));
     w.remote_fields(OpportunityRow::FIELDS, &patch.remote_fields, before.map(|o| &*o.remote_fields));
-    w.read_only(&MAPPING, patch, before);
+    w.read_only(&MAPPING, patch);
     w.out
 }
 

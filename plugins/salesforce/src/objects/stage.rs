@@ -8,7 +8,7 @@ use super::wire::{Wrong, wire};
 use super::write::kept;
 
 /// How stages map.
-pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Stage,
     remote_objects: &["OpportunityStage"],
     fields: &[

@@ -14,7 +14,7 @@ use super::wire::{Row, Wrong, wire};
 use super::write::{Encoded, Intent, Writer};
 
 /// How tasks map.
-pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Task,
     remote_objects: &["Task"],
     fields: &[
@@ -137,7 +137,7 @@ pub(crate) fn to_remote(patch: &TaskPatch, intent: Intent<'_, Task>, cx: &MapCon
     w.day("due_date", "ActivityDate", &patch.due_date, before.map(|t| t.due_date));
     status(&mut w, patch, before);
     w.remote_fields(TaskRow::FIELDS, &patch.remote_fields, before.map(|t| &*t.remote_fields));
-    w.read_only(&MAPPING, patch, before);
+    w.read_only(&MAPPING, patch);
     w.out
 }
 

@@ -8,7 +8,7 @@ use super::wire::{Wrong, wire};
 use super::write::kept;
 
 /// How users map.
-pub(crate) static MAPPING: ObjectMapping = ObjectMapping {
+pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::User,
     remote_objects: &["User"],
     fields: &[

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use unicrm_core::{Amount, Json, RemoteField};
@@ -186,15 +186,17 @@ impl<'a> Cell<'a> {
         parse_date(&text).and_then(midnight).map(Some).ok_or(self.wrong("a date without a time"))
     }
 
-    /// The value of one field in each record of a sub-query.
+    /// The value of one field in each record of a sub-query; deleted records do not count.
     pub(super) fn sub_query(self, field: &'static str) -> Result<Vec<Cow<'a, str>>, Wrong> {
         let Some(raw) = self.raw else { return Ok(Vec::new()) };
-        serde_json::from_str::<SubQuery<'a>>(raw.get())
-            .ok()
-            .and_then(|answer| answer.records.iter().map(|record| record_text(record, field)).collect())
-            .ok_or(self.wrong("the records of a sub-query"))
+        let wrong = self.wrong("the records of a sub-query");
+        let answer: SubQuery<'a> = serde_json::from_str(raw.get()).map_err(|_| wrong)?;
+        let live = answer.records.into_iter().filter(|record| !record.is(IS_DELETED, "true"));
+        live.map(|record| record.get(field).and_then(unquoted).ok_or(wrong)).collect()
     }
 }
+
+const IS_DELETED: &str = "IsDeleted";
 
 impl fmt::Debug for Cell<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,40 +207,42 @@ impl fmt::Debug for Cell<'_> {
 #[derive(Deserialize)]
 struct SubQuery<'a> {
     #[serde(borrow)]
-    records: Vec<&'a RawValue>,
+    records: Vec<Members<'a>>,
 }
 
-/// The text of one key of a JSON object.
-fn record_text<'a>(record: &'a RawValue, field: &str) -> Option<Cow<'a, str>> {
-    struct OneKey<'f>(&'f str);
+/// The members of a small JSON object.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-    impl<'de> DeserializeSeed<'de> for OneKey<'_> {
-        type Value = Option<&'de RawValue>;
-        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-            deserializer.deserialize_map(self)
-        }
+impl<'a> Members<'a> {
+    fn get(&self, key: &str) -> Option<&'a str> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.get())
     }
 
-    impl<'de> Visitor<'de> for OneKey<'_> {
-        type Value = Option<&'de RawValue>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a record")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut found = None;
-            while let Some(Key(key)) = map.next_key()? {
-                if key == self.0 {
-                    found = Some(map.next_value()?);
-                } else {
-                    map.next_value::<IgnoredAny>()?;
-                }
+    fn is(&self, key: &str, json: &str) -> bool {
+        self.get(key) == Some(json)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a record")
             }
-            Ok(found)
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Key(key), value)) = map.next_entry()? {
+                    members.push((key, value));
+                }
+                Ok(members)
+            }
         }
-    }
 
-    let mut json = serde_json::Deserializer::from_str(record.get());
-    unquoted(OneKey(field).deserialize(&mut json).ok()??.get())
+        deserializer.deserialize_map(Pairs).map(Self)
+    }
 }
 
 /// The text that a JSON string stands for; none for any other value.

@@ -5,8 +5,7 @@ use std::fmt::Display;
 
 use jiff::{SignedDuration, Timestamp};
 use unicrm_core::{
-    Amount, FieldError, Json, MappingDirection, Object, ObjectMapping, ObjectPatch, Patch, Ref, RemoteField,
-    Value, Warning,
+    Amount, FieldError, Json, MappingDirection, ObjectMapping, ObjectPatch, Patch, Ref, RemoteField, Warning,
 };
 
 use super::context::{MapContext, SobjectFacts};
@@ -373,24 +372,15 @@ impl<'c> Writer<'c> {
         self.out.fields.iter().any(|(name, _)| name == field)
     }
 
-    /// A warning for each field that the patch names and the mapping only reads, unless the record holds that value already.
-    pub(super) fn read_only<P: ObjectPatch>(
-        &mut self,
-        mapping: &ObjectMapping,
-        patch: &P,
-        before: Option<&P::Object>,
-    ) {
+    /// A warning for each field that the patch names and the mapping only reads.
+    pub(super) fn read_only<P: ObjectPatch>(&mut self, mapping: &ObjectMapping, patch: &P) {
         if self.is_seed() {
             return;
         }
-        let mut after = before.cloned().unwrap_or_default();
-        patch.apply_to(&mut after);
-        let none = P::Object::default();
-        let before = before.unwrap_or(&none);
         for name in patch.named() {
             let written = mapping.field(name).is_some_and(|field| field.direction == MappingDirection::Both);
-            if !written && !same_value(before.get(name), after.get(name)) {
-                self.warn(format!("/{name}"), "read_only", "Salesforce keeps this itself: it is not written");
+            if !written {
+                self.warn(format!("/{name}"), "read_only", "this is only read: it is not written");
             }
         }
     }
@@ -398,17 +388,6 @@ impl<'c> Writer<'c> {
     /// A choice was made for the caller: says which place was taken.
     pub(super) fn place_taken(&mut self, pointer: &str, given: impl Display, place: impl Display) {
         self.warn(pointer, "place_taken", format!("{given} has no place of its own and is kept as {place}"));
-    }
-}
-
-/// References are the same when either id agrees.
-fn same_value(a: Option<Value<'_>>, b: Option<Value<'_>>) -> bool {
-    match (&a, &b) {
-        (
-            Some(Value::Reference { id: id_a, remote_id: remote_a }),
-            Some(Value::Reference { id: id_b, remote_id: remote_b }),
-        ) => (id_a.is_some() && id_a == id_b) || (remote_a.is_some() && remote_a == remote_b),
-        _ => a == b,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A patch that names a list names all of it: a place that the list leaves out is cleared.
 
-use unicrm_core::{Address, EmailAddress, Json, Patch, PhoneNumber};
+use unicrm_core::{Address, EmailAddress, Patch, PhoneNumber};
 
 use super::parts::{AddressPlace, EMAIL_TYPE, PhonePlace, join_street};
 use super::write::{Writer, kept};
@@ -243,9 +243,4 @@ fn is_state_code(text: &str) -> bool {
 /// Whether this is an ISO code of a country and not its name.
 fn is_country_code(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
-}
-
-/// The JSON of a list of ids.
-pub(super) fn ids(ids: &[String]) -> Json {
-    Json::of(&ids)
 }

@@ -51,9 +51,6 @@ struct EmailMessage<'a> {
     text_body: Option<&'a RawValue>,
 }
 
-/// The fields of EmailMessage that the mapping reads.
-pub(crate) const EMAIL_MESSAGE_FIELDS: &[&str] = &["ActivityId", "Incoming", "MessageDate", "TextBody"];
-
 pub(in crate::objects) fn from_task(
     row: &EngagementTaskRow<'_>,
     mut rest: Vec<RemoteField>,
@@ -193,9 +190,13 @@ pub(super) fn write(w: &mut Writer<'_>, patch: &EngagementPatch, before: Option<
         return;
     }
     if !(w.names(START_TIME_FIELD) || w.names(END_TIME_FIELD)) {
-        let pointer = if start_changes { "/start_time" } else { "/end_time" };
         let message = "Salesforce keeps the day and the length; the time of day is that of its completion";
-        w.warn(pointer, "time_of_day", message);
+        for (pointer, _) in [("/start_time", start_changes), ("/end_time", end_changes)]
+            .iter()
+            .filter(|(_, changes)| *changes)
+        {
+            w.warn(*pointer, "time_of_day", message);
+        }
     }
     let named = |field| {
         patch
