@@ -232,9 +232,13 @@ impl Builder {
         }
         let (listen, credentials) = (self.listen, self.credentials.clone());
         let (daily_api_requests, concurrent_limit) = (self.daily_api_requests, self.concurrent_limit);
-        let org = tokio::task::spawn_blocking(move || self.fill()).await.map_err(|_| EmulatorError::Interrupted)??;
+        let org = tokio::task::spawn_blocking(move || self.fill())
+            .await
+            .map_err(|_| EmulatorError::Interrupted)??;
         let parts = Parts { org, credentials, daily_api_requests, concurrent_limit };
-        let running = http::start(parts, listen).await.map_err(|source| EmulatorError::Listen { address: listen, source })?;
+        let running = http::start(parts, listen)
+            .await
+            .map_err(|source| EmulatorError::Listen { address: listen, source })?;
         Ok(Emulator { running })
     }
 
@@ -292,7 +296,11 @@ impl RecordSink for Folder<'_> {
         self.0.change_schema(|schema| schema.add_field(object, field))
     }
 
-    fn insert(&mut self, object: &str, fields: Vec<(String, Box<RawValue>)>) -> Result<String, SalesforceError> {
+    fn insert(
+        &mut self,
+        object: &str,
+        fields: Vec<(String, Box<RawValue>)>,
+    ) -> Result<String, SalesforceError> {
         self.0.db.write(|conn| {
             let context = dml::Context::new(self.0, conn, self.0.schema());
             dml::create(&context, context.object(object)?, &Input { fields })

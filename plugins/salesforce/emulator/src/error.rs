@@ -1,6 +1,6 @@
 //! The error that a REST resource answers: status, code, message and fields, rendered as Salesforce does.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 /// An error answer of the REST API: `[{"message":..,"errorCode":..,"fields":[..]}]` with its HTTP status.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::error::SalesforceError;
 use crate::http::Server;
 use crate::org::dml::{self, Context, Input};
-use crate::org::{storage, Conversion, Converted, Org, Record, Value};
+use crate::org::{Conversion, Converted, Org, Record, Value, storage};
 use crate::query::{self, Found, UserContext};
 use crate::schema::{FieldSchema, ObjectSchema, Visibility};
 
@@ -27,7 +27,10 @@ impl OrgHandle {
     }
 
     /// Runs blocking work on the org away from the async threads.
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Org) -> Outcome<T> + Send + 'static) -> Outcome<T> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Org) -> Outcome<T> + Send + 'static,
+    ) -> Outcome<T> {
         let server = Arc::clone(&self.server);
         let done = tokio::task::spawn_blocking(move || work(&server.org)).await;
         done.map_err(|error| SalesforceError::internal(format!("the org's work was cut off: {error}")))?
@@ -87,7 +90,10 @@ impl OrgHandle {
     /// When there is no such object, or a value does not fit its field.
     pub async fn set(&self, object: &str, id: &str, fields: Record) -> Outcome<()> {
         let (object, id) = (object.to_owned(), id.to_owned());
-        self.change(move |context| crate::org::update_row(context.conn, known(context, &object)?, &id, &fields)).await
+        self.change(move |context| {
+            crate::org::update_row(context.conn, known(context, &object)?, &id, &fields)
+        })
+        .await
     }
 
     /// Puts a record into the recycle bin.
@@ -157,11 +163,14 @@ impl OrgHandle {
         self.run(move |org| {
             let user = UserContext { user_id: org.user_id.clone() };
             let everything = Visibility::administrator();
-            let prepared = query::prepare(&org.schema(), &everything, &soql, all_rows, org.clock.now(), &user)?;
+            let prepared =
+                query::prepare(&org.schema(), &everything, &soql, all_rows, org.clock.now(), &user)?;
             let mut body = vec![b'['];
             org.db.read(|conn| {
                 match prepared.materialise(conn)? {
-                    Found::Count(count) => body.extend_from_slice(format!("{{\"totalSize\":{count}}}").as_bytes()),
+                    Found::Count(count) => {
+                        body.extend_from_slice(format!("{{\"totalSize\":{count}}}").as_bytes())
+                    }
                     Found::Aggregate(_, records) => body.extend_from_slice(&records),
                     Found::Rows(rows) => {
                         let rows = (0..rows.len()).filter_map(|at| rows.get(at));
@@ -196,7 +205,8 @@ impl OrgHandle {
             let object = schema.object(&name).ok_or_else(SalesforceError::no_such_resource)?;
             let live = if object.field("IsDeleted").is_some() { " WHERE \"IsDeleted\"=0" } else { "" };
             let sql = format!("SELECT COUNT(*) FROM \"{}\"{live}", object.name);
-            let count: i64 = org.db.read(|conn| conn.query_row(&sql, [], |row| row.get(0)).map_err(storage))?;
+            let count: i64 =
+                org.db.read(|conn| conn.query_row(&sql, [], |row| row.get(0)).map_err(storage))?;
             Ok(u64::try_from(count).unwrap_or_default())
         })
         .await

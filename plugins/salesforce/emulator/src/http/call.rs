@@ -4,10 +4,10 @@ use serde::de::DeserializeOwned;
 
 use rusqlite::Connection;
 
+use super::Server;
 use super::faults::Plan;
 use super::message::ApiRequest;
 use super::oauth::Session;
-use super::Server;
 use crate::error::SalesforceError;
 use crate::org::dml::Context;
 use crate::org::savepoint;
@@ -89,14 +89,22 @@ impl Call<'_> {
         name: &str,
     ) -> Result<&'s ObjectSchema, SalesforceError> {
         let object = schema.object(name).ok_or_else(SalesforceError::no_such_resource)?;
-        if self.server.org.visibility().can_read(&object.name) { Ok(object) } else { Err(SalesforceError::no_such_resource()) }
+        if self.server.org.visibility().can_read(&object.name) {
+            Ok(object)
+        } else {
+            Err(SalesforceError::no_such_resource())
+        }
     }
 }
 
 /// The answer to a body that is no JSON, or JSON of another shape.
 fn parser_error(body: &[u8], error: &serde_json::Error) -> SalesforceError {
     if body.is_empty() {
-        return SalesforceError::new(400, "JSON_PARSER_ERROR", "The HTTP entity body is required, but this request has no entity body.");
+        return SalesforceError::new(
+            400,
+            "JSON_PARSER_ERROR",
+            "The HTTP entity body is required, but this request has no entity body.",
+        );
     }
     let message = format!("{error} at [line:{}, column:{}]", error.line(), error.column());
     SalesforceError::new(400, "JSON_PARSER_ERROR", message)

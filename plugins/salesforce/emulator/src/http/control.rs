@@ -9,10 +9,10 @@ use serde_json::json;
 use super::faults::FaultRule;
 use super::log::Resource;
 use super::message::{ApiRequest, ApiResponse};
-use super::{versions, Server};
+use super::{Server, versions};
 use crate::org::Org;
-use crate::schema::visibility::{FieldAccess, ObjectAccess};
 use crate::schema::Visibility;
+use crate::schema::visibility::{FieldAccess, ObjectAccess};
 
 /// Answers a control request.
 pub(crate) fn answer(server: &Server, caller: IpAddr, request: &ApiRequest) -> ApiResponse {
@@ -38,7 +38,11 @@ pub(crate) fn answer(server: &Server, caller: IpAddr, request: &ApiRequest) -> A
         ("POST", ["visibility"]) => visibility(&server.org, request),
         ("POST", ["sessions"]) => sessions(server, request),
         ("POST", ["limits"]) => limits(server, request),
-        _ => Err((404, "no such control endpoint: there are info, faults, log, clock, visibility, sessions and limits".to_owned())),
+        _ => Err((
+            404,
+            "no such control endpoint: there are info, faults, log, clock, visibility, sessions and limits"
+                .to_owned(),
+        )),
     };
     result.unwrap_or_else(|(status, message)| refuse(status, &message))
 }
@@ -62,22 +66,25 @@ fn body<'r, T: Deserialize<'r>>(request: &'r ApiRequest) -> Result<T, (u16, Stri
 
 fn info(server: &Server) -> ApiResponse {
     let (used, max) = server.usage.state(server.org.clock.now());
-    ApiResponse::json(200, &json!({
-        "login_url": server.login_url(),
-        "instance_url": server.instance_url(),
-        "client_id": server.credentials.client_id,
-        "client_secret": server.credentials.client_secret,
-        "refresh_token": server.credentials.refresh_token,
-        "username": server.credentials.username,
-        "password": server.credentials.password,
-        "security_token": server.credentials.security_token,
-        "organization_id": server.org.org_id,
-        "user_id": server.org.user_id,
-        "oldest_version": format!("{}.0", versions::OLDEST),
-        "newest_version": format!("{}.0", versions::NEWEST),
-        "now": server.org.clock.now().to_string(),
-        "api_requests": { "used": used, "max": max },
-    }))
+    ApiResponse::json(
+        200,
+        &json!({
+            "login_url": server.login_url(),
+            "instance_url": server.instance_url(),
+            "client_id": server.credentials.client_id,
+            "client_secret": server.credentials.client_secret,
+            "refresh_token": server.credentials.refresh_token,
+            "username": server.credentials.username,
+            "password": server.credentials.password,
+            "security_token": server.credentials.security_token,
+            "organization_id": server.org.org_id,
+            "user_id": server.org.user_id,
+            "oldest_version": format!("{}.0", versions::OLDEST),
+            "newest_version": format!("{}.0", versions::NEWEST),
+            "now": server.org.clock.now().to_string(),
+            "api_requests": { "used": used, "max": max },
+        }),
+    )
 }
 
 #[derive(Deserialize)]
@@ -102,11 +109,14 @@ fn add_faults(server: &Server, request: &ApiRequest) -> Controlled {
 
 fn log(server: &Server) -> ApiResponse {
     let total = server.log.count(Resource::Any);
-    ApiResponse::json(200, &json!({
-        "total": total,
-        "resources": server.log.counts(),
-        "entries": server.log.entries(),
-    }))
+    ApiResponse::json(
+        200,
+        &json!({
+            "total": total,
+            "resources": server.log.counts(),
+            "entries": server.log.entries(),
+        }),
+    )
 }
 
 #[derive(Deserialize)]
@@ -150,7 +160,12 @@ fn visibility(org: &Org, request: &ApiRequest) -> Controlled {
         Some("administrator") => Some(Visibility::administrator()),
         Some("standard_user") => Some(Visibility::standard_user()),
         Some("minimum_access") => Some(Visibility::minimum_access()),
-        Some(other) => return Err((400, format!("no profile {other}: there are administrator, standard_user and minimum_access"))),
+        Some(other) => {
+            return Err((
+                400,
+                format!("no profile {other}: there are administrator, standard_user and minimum_access"),
+            ));
+        }
     };
     org.change_visibility(|visibility| {
         if let Some(profile) = profile {
@@ -180,7 +195,8 @@ struct SessionChange {
 }
 
 fn sessions(server: &Server, request: &ApiRequest) -> Controlled {
-    let change: SessionChange = if request.body.is_empty() { SessionChange { refresh_tokens: false } } else { body(request)? };
+    let change: SessionChange =
+        if request.body.is_empty() { SessionChange { refresh_tokens: false } } else { body(request)? };
     if change.refresh_tokens {
         server.tokens.revoke_everything();
     } else {

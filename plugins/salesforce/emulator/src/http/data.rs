@@ -6,7 +6,9 @@ use super::call::Call;
 use super::faults::Plan;
 use super::log::Resource;
 use super::message::{Answer, ApiRequest, ApiResponse};
-use super::{composite, describe, external, limits, oauth, query, replication, soap, sobject, versions, Server};
+use super::{
+    Server, composite, describe, external, limits, oauth, query, replication, soap, sobject, versions,
+};
 use crate::error::SalesforceError;
 use crate::schema::ids;
 
@@ -15,25 +17,39 @@ pub(crate) fn route(server: &Server, host: usize, request: &ApiRequest, plan: &P
     let path: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let response = match path.as_slice() {
         ["services", "data", rest @ ..] => return data(server, host, request, rest, plan),
-        ["services", "Soap", ..] => soap::answer(server, request),
-        ["services", "oauth2", "token"] => with_method(request, &[Method::POST], || oauth::token(server, request)),
+        ["services", "Soap", ..] => return soap::answer(server, request),
+        ["services", "oauth2", "token"] => {
+            with_method(request, &[Method::POST], || oauth::token(server, request))
+        }
         ["services", "oauth2", "authorize"] => oauth::authorize(server, request),
         ["services", "oauth2", "revoke"] => oauth::revoke(server, request),
-        ["services", "oauth2", "introspect"] => with_method(request, &[Method::POST], || oauth::introspect(server, request)),
+        ["services", "oauth2", "introspect"] => {
+            with_method(request, &[Method::POST], || oauth::introspect(server, request))
+        }
         ["services", "oauth2", "userinfo"] => oauth::userinfo(server, request),
         ["setup", "connect"] => oauth::device_page(server, request),
         [".well-known", "openid-configuration"] => oauth::openid_configuration(server),
         ["id", ..] => oauth::identity(server, request),
-        _ => ApiResponse::html(404, "<html><head><title>URL No Longer Exists</title></head><body><h1>URL No Longer Exists</h1></body></html>"),
+        _ => ApiResponse::html(
+            404,
+            "<html><head><title>URL No Longer Exists</title></head><body><h1>URL No Longer Exists</h1></body></html>",
+        ),
     };
     (response, 0)
 }
 
-fn with_method(request: &ApiRequest, allowed: &[Method], answer: impl FnOnce() -> ApiResponse) -> ApiResponse {
+fn with_method(
+    request: &ApiRequest,
+    allowed: &[Method],
+    answer: impl FnOnce() -> ApiResponse,
+) -> ApiResponse {
     if allowed.contains(&request.method) {
         answer()
     } else {
-        ApiResponse::html(405, "<html><head><title>Error 405</title></head><body><h1>HTTP ERROR 405</h1></body></html>")
+        ApiResponse::html(
+            405,
+            "<html><head><title>Error 405</title></head><body><h1>HTTP ERROR 405</h1></body></html>",
+        )
     }
 }
 
@@ -43,7 +59,9 @@ pub(crate) fn classify(request: &ApiRequest) -> (Resource, Option<String>) {
     let data = match path.as_slice() {
         ["services", "oauth2", "token"] => return (Resource::Token, None),
         ["services", "Soap", ..] => return (Resource::Soap, None),
-        ["services", "oauth2", ..] | ["id", ..] | [".well-known", ..] | ["setup", ..] => return (Resource::Identity, None),
+        ["services", "oauth2", ..] | ["id", ..] | [".well-known", ..] | ["setup", ..] => {
+            return (Resource::Identity, None);
+        }
         ["services", "data"] | ["services", "data", _] => return (Resource::Versions, None),
         ["services", "data", _, data @ ..] => data,
         _ => return (Resource::Other, None),
@@ -57,20 +75,29 @@ pub(crate) fn classify(request: &ApiRequest) -> (Resource, Option<String>) {
         ["sobjects"] => (Resource::Describe, None),
         ["sobjects", object, "describe", ..] => (Resource::Describe, owned(object)),
         ["sobjects", object, "updated" | "deleted"] => (Resource::Replication, owned(object)),
-        ["sobjects", object, id, "Body" | "VersionData" | "Content" | "Document"] if ids::is_valid(id) => (Resource::Blob, owned(object)),
+        ["sobjects", object, id, "Body" | "VersionData" | "Content" | "Document"] if ids::is_valid(id) => {
+            (Resource::Blob, owned(object))
+        }
         ["sobjects", object, ..] => (Resource::Sobject, owned(object)),
         _ => (Resource::Other, None),
     }
 }
 
-fn data(server: &Server, host: usize, request: &ApiRequest, path: &[&str], plan: &Plan) -> (ApiResponse, u32) {
+fn data(
+    server: &Server,
+    host: usize,
+    request: &ApiRequest,
+    path: &[&str],
+    plan: &Plan,
+) -> (ApiResponse, u32) {
     let Some((version, _)) = path.split_first() else {
         return (versions::list(), 0);
     };
     match admit(server, host, request, version) {
         Ok((version, session)) => {
             let rest = request.segments.get(3..).unwrap_or_default();
-            let call = Call { server, request, version, path: rest, session: &session, plan, transaction: None };
+            let call =
+                Call { server, request, version, path: rest, session: &session, plan, transaction: None };
             let calls = composite::calls_of(&call);
             let now = server.org.clock.now();
             let response = match server.usage.take(u64::from(calls), now) {
@@ -84,7 +111,10 @@ fn data(server: &Server, host: usize, request: &ApiRequest, path: &[&str], plan:
     }
 }
 
-/// Checks the host, the version and the session.
+/// The first REST version that there ever was.
+const FIRST: u16 = 20;
+
+/// Checks the host, the version, the session and the user's permission to use the API at all.
 fn admit(
     server: &Server,
     host: usize,
@@ -95,7 +125,8 @@ fn admit(
     match server.away(host) {
         Some(401) => return Err(refuse(&SalesforceError::invalid_session())),
         Some(status) => {
-            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&request.query).finish();
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&request.query).finish();
             let mark = if query.is_empty() { "" } else { "?" };
             let target = format!("{}{}{mark}{query}", server.instance_url(), request.path);
             return Err(Box::new(ApiResponse::empty(status).with_header("location", target)));
@@ -103,7 +134,7 @@ fn admit(
         None => {}
     }
     let number = versions::parse(version).ok_or_else(|| refuse(&SalesforceError::no_such_resource()))?;
-    if number > versions::NEWEST || number < 7 {
+    if !(FIRST..=versions::NEWEST).contains(&number) {
         return Err(refuse(&SalesforceError::no_such_resource()));
     }
     if number < versions::OLDEST {
@@ -113,8 +144,17 @@ fn admit(
     let now = server.org.clock.now();
     let session = request.token().and_then(|token| server.tokens.session(token, now));
     let session = session.ok_or_else(|| {
-        Box::new(ApiResponse::error(&SalesforceError::invalid_session()).with_header("www-authenticate", "Token"))
+        Box::new(
+            ApiResponse::error(&SalesforceError::invalid_session()).with_header("www-authenticate", "Token"),
+        )
     })?;
+    if !server.org.visibility().has("ApiEnabled") {
+        return Err(refuse(&SalesforceError::new(
+            403,
+            "API_CURRENTLY_DISABLED",
+            "API is disabled for this User",
+        )));
+    }
     Ok((number, session))
 }
 
@@ -138,7 +178,9 @@ pub(crate) fn resource(call: &Call<'_>) -> Answer {
         ["sobjects", object, "updated"] => replication::updated(call, object),
         ["sobjects", object, "deleted"] => replication::deleted(call, object),
         ["sobjects", object, id] => sobject::record(call, object, id),
-        ["sobjects", object, id, field] if ids::is_valid(id) && *id != "Id" => sobject::below(call, object, id, &[field]),
+        ["sobjects", object, id, field] if ids::is_valid(id) && *id != "Id" => {
+            sobject::below(call, object, id, &[field])
+        }
         ["sobjects", object, field, value] => external::record(call, object, field, value),
         ["sobjects", object, id, rest @ ..] if ids::is_valid(id) => sobject::below(call, object, id, rest),
         _ => Err(SalesforceError::no_such_resource()),

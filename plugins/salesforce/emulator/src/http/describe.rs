@@ -38,12 +38,21 @@ pub(crate) fn object(call: &Call<'_>, object: &str) -> Answer {
     Ok(stamped(call, &body))
 }
 
-fn with_describer(call: &Call<'_>, describe: impl FnOnce(&Describer<'_>) -> Option<Value>) -> Result<Value, SalesforceError> {
+fn with_describer(
+    call: &Call<'_>,
+    describe: impl FnOnce(&Describer<'_>) -> Option<Value>,
+) -> Result<Value, SalesforceError> {
     let org = &call.server.org;
-    let (schema, visibility): (std::sync::Arc<Schema>, std::sync::Arc<Visibility>) = (org.schema(), org.visibility());
+    let (schema, visibility): (std::sync::Arc<Schema>, std::sync::Arc<Visibility>) =
+        (org.schema(), org.visibility());
     let version = format!("{}.0", call.version);
     let instance_url = call.server.instance_url();
-    let describer = Describer { schema: &schema, visibility: &visibility, version: &version, instance_url: &instance_url };
+    let describer = Describer {
+        schema: &schema,
+        visibility: &visibility,
+        version: &version,
+        instance_url: &instance_url,
+    };
     describe(&describer).ok_or_else(SalesforceError::no_such_resource)
 }
 
@@ -55,7 +64,8 @@ fn stamped(call: &Call<'_>, body: &Value) -> ApiResponse {
 fn not_modified(call: &Call<'_>) -> Option<ApiResponse> {
     let since = parse_http_date(call.request.header("if-modified-since")?)?;
     let changed = call.server.org.metadata_changed();
-    (changed.as_second() <= since.as_second()).then(|| ApiResponse::empty(304).with_header("last-modified", http_date(changed)))
+    (changed.as_second() <= since.as_second())
+        .then(|| ApiResponse::empty(304).with_header("last-modified", http_date(changed)))
 }
 
 /// The time of an HTTP date header.

@@ -1,6 +1,6 @@
 //! Records by external id: `/sobjects/X/Field__c/value`, GET, PATCH (upsert) and DELETE.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::call::Call;
 use super::message::{Answer, ApiResponse};
@@ -22,10 +22,13 @@ pub(crate) fn record(call: &Call<'_>, name: &str, field: &str, value: &str) -> A
             let input: Input = call.body()?;
             let upserted = call.write(|context| dml::upsert(context, object, key, value, &input))?;
             Ok(match upserted {
-                Upserted::Created(id) => sobject::created(call, object, &id, (call.version >= UPDATED_HAS_BODY).then_some(true)),
-                Upserted::Updated(id) if call.version >= UPDATED_HAS_BODY => {
-                    ApiResponse::json(200, &json!({ "id": id, "success": true, "errors": [], "created": false }))
+                Upserted::Created(id) => {
+                    sobject::created(call, object, &id, (call.version >= UPDATED_HAS_BODY).then_some(true))
                 }
+                Upserted::Updated(id) if call.version >= UPDATED_HAS_BODY => ApiResponse::json(
+                    200,
+                    &json!({ "id": id, "success": true, "errors": [], "created": false }),
+                ),
                 Upserted::Updated(_) => ApiResponse::empty(204),
                 Upserted::Several(ids) => several(call, object, &ids),
             })
@@ -46,13 +49,21 @@ pub(crate) fn record(call: &Call<'_>, name: &str, field: &str, value: &str) -> A
 }
 
 /// The field that records are found by.
-pub(crate) fn key_field<'o>(call: &Call<'_>, object: &'o ObjectSchema, name: &str) -> Result<&'o FieldSchema, SalesforceError> {
+pub(crate) fn key_field<'o>(
+    call: &Call<'_>,
+    object: &'o ObjectSchema,
+    name: &str,
+) -> Result<&'o FieldSchema, SalesforceError> {
     let visibility = call.server.org.visibility();
     let usable = |field: &&FieldSchema| field.external_id || field.id_lookup || field.ty == FieldType::Id;
-    object.field(name).filter(usable).filter(|field| visibility.can_see(&object.name, &field.name)).ok_or_else(|| {
-        let message = format!("Provided external ID field does not exist or is not accessible: {name}");
-        SalesforceError::new(404, "NOT_FOUND", message)
-    })
+    object
+        .field(name)
+        .filter(usable)
+        .filter(|field| visibility.can_see(&object.name, &field.name))
+        .ok_or_else(|| {
+            let message = format!("Provided external ID field does not exist or is not accessible: {name}");
+            SalesforceError::new(404, "NOT_FOUND", message)
+        })
 }
 
 /// 300 with the places of all records that fit.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::message::{Answer, ApiResponse};
@@ -132,8 +132,10 @@ const OTHERS: [(&str, u64); 50] = [
 pub(crate) fn limits(call: &Call<'_>) -> Answer {
     call.allow(&["GET", "HEAD"])?;
     let (used, max) = call.server.usage.state(call.server.org.clock.now());
-    let mut body: Map<String, Value> =
-        OTHERS.iter().map(|(name, max)| ((*name).to_owned(), json!({ "Max": max, "Remaining": max }))).collect();
+    let mut body: Map<String, Value> = OTHERS
+        .iter()
+        .map(|(name, max)| ((*name).to_owned(), json!({ "Max": max, "Remaining": max })))
+        .collect();
     body.insert("DailyApiRequests".to_owned(), json!({ "Max": max, "Remaining": max.saturating_sub(used) }));
     Ok(ApiResponse::json(200, &Value::Object(body)))
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::org::lock;
 
 /// Entries kept; older ones go, the counters stay.
-const MAX_ENTRIES: usize = 50_000;
+const MAX_ENTRIES: usize = 20_000;
 
 /// The kind of resource that a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -97,7 +97,7 @@ struct Inner {
 }
 
 impl RequestLog {
-    /// All entries, oldest first; at most the last 50,000.
+    /// All entries, oldest first; at most the last 20,000.
     #[must_use]
     pub fn entries(&self) -> Vec<LogEntry> {
         lock(&self.inner).entries.iter().cloned().collect()
@@ -108,7 +108,9 @@ impl RequestLog {
     pub fn count(&self, resource: Resource) -> Count {
         let inner = lock(&self.inner);
         let mut sum = Count::default();
-        for (_, count) in inner.counts.iter().filter(|(kind, _)| resource == Resource::Any || **kind == resource) {
+        for (_, count) in
+            inner.counts.iter().filter(|(kind, _)| resource == Resource::Any || **kind == resource)
+        {
             sum.requests += count.requests;
             sum.api_calls += count.api_calls;
             sum.response_bytes += count.response_bytes;

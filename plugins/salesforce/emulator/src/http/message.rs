@@ -45,7 +45,8 @@ impl ApiRequest {
 
     /// The parameters of a form body, with those of the query behind them.
     pub(crate) fn form(&self) -> Vec<(String, String)> {
-        let mut fields: Vec<(String, String)> = url::form_urlencoded::parse(&self.body).into_owned().collect();
+        let mut fields: Vec<(String, String)> =
+            url::form_urlencoded::parse(&self.body).into_owned().collect();
         fields.extend(self.query.iter().cloned());
         fields
     }
@@ -64,7 +65,10 @@ impl ApiRequest {
 fn decode_segment(segment: &str) -> String {
     // form_urlencoded would turn '+' into a space, which a path does not.
     let kept = segment.replace('+', "%2B");
-    url::form_urlencoded::parse(format!("={kept}").as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+    url::form_urlencoded::parse(format!("={kept}").as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
 }
 
 /// A whole answer.
@@ -137,7 +141,8 @@ mod tests {
 
     #[test]
     fn paths_and_parameters_are_decoded_each_by_its_own_rule() {
-        let request = get("/services/data/v66.0/sobjects/Contact/Email/a+b%40example.com/?q=a+b&fields=Id%2CName");
+        let request =
+            get("/services/data/v66.0/sobjects/Contact/Email/a+b%40example.com/?q=a+b&fields=Id%2CName");
         assert_eq!(request.segments.last().map(String::as_str), Some("a+b@example.com"));
         assert_eq!(request.param("q"), Some("a b"));
         assert_eq!(request.param("fields"), Some("Id,Name"));
@@ -146,7 +151,9 @@ mod tests {
 
     #[test]
     fn both_authorization_schemes_are_read() {
-        for (value, token) in [("Bearer abc", Some("abc")), ("OAuth abc", Some("abc")), ("Basic abc", None), ("abc", None)] {
+        for (value, token) in
+            [("Bearer abc", Some("abc")), ("OAuth abc", Some("abc")), ("Basic abc", None), ("abc", None)]
+        {
             let mut request = get("/");
             request.headers.insert("authorization", value.parse().unwrap());
             assert_eq!(request.token(), token, "{value}");

@@ -36,7 +36,7 @@ pub(crate) use limits::ApiUsage;
 pub(crate) use oauth::{Credentials, TokenStore};
 
 use crate::error::SalesforceError;
-use crate::org::{lock, Org};
+use crate::org::{Org, lock};
 use link::HostListener;
 use message::ApiRequest;
 use query::Locators;
@@ -103,9 +103,16 @@ pub(crate) async fn start(parts: Parts, listen: SocketAddr) -> Result<Running, s
         concurrent_limit: parts.concurrent_limit,
         credentials: parts.credentials,
     });
-    server.tokens.new_refresh(&server.org.user_id, "api refresh_token", Some(server.credentials.refresh_token.clone()));
+    server.tokens.new_refresh(
+        &server.org.user_id,
+        "api refresh_token",
+        Some(server.credentials.refresh_token.clone()),
+    );
     let (stop, stopped) = watch::channel(false);
-    let tasks = listeners.into_iter().map(|listener| pipeline::serve(Arc::clone(&server), listener, stopped.clone())).collect();
+    let tasks = listeners
+        .into_iter()
+        .map(|listener| pipeline::serve(Arc::clone(&server), listener, stopped.clone()))
+        .collect();
     Ok(Running { server, stop, tasks })
 }
 

@@ -5,23 +5,23 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
-use axum::Router;
 use bytes::Bytes;
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use flate2::Compression;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::faults::{headers_too_large, uri_too_long, Plan, Tamper};
+use super::faults::{Plan, Tamper, headers_too_large, uri_too_long};
 use super::link::{HostListener, Peer};
 use super::log::{LogEntry, Resource};
 use super::message::{ApiRequest, ApiResponse};
-use super::{data, Server};
+use super::{Server, data};
 use crate::error::SalesforceError;
 
 /// Largest request body, packed or unpacked.
@@ -32,7 +32,11 @@ const MAX_HEAD: usize = 16_384;
 const MIN_GZIP: usize = 512;
 
 /// Serves one host until told to stop.
-pub(crate) fn serve(server: Arc<Server>, listener: HostListener, mut stopped: watch::Receiver<bool>) -> JoinHandle<()> {
+pub(crate) fn serve(
+    server: Arc<Server>,
+    listener: HostListener,
+    mut stopped: watch::Receiver<bool>,
+) -> JoinHandle<()> {
     let app = Router::new().fallback(handle).with_state(server).into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move {
         let stop = async move {
@@ -45,13 +49,21 @@ pub(crate) fn serve(server: Arc<Server>, listener: HostListener, mut stopped: wa
     })
 }
 
-async fn handle(State(server): State<Arc<Server>>, ConnectInfo(peer): ConnectInfo<Peer>, request: Request) -> Response {
+async fn handle(
+    State(server): State<Arc<Server>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let head_bytes = target.len() + head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
+    let head_bytes = target.len()
+        + head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
     let packs = accepts_gzip(&head.headers);
     let Ok(packed) = axum::body::to_bytes(body, MAX_BODY).await else {
-        return build(ApiResponse::html(413, "<h1>Bad Message 413</h1><pre>reason: Payload Too Large</pre>"), None);
+        return build(
+            ApiResponse::html(413, "<h1>Bad Message 413</h1><pre>reason: Payload Too Large</pre>"),
+            None,
+        );
     };
     let request_bytes = packed.len();
     let (method, headers) = (head.method, head.headers);
@@ -97,7 +109,8 @@ struct Outcome {
 
 impl Outcome {
     fn plain(request: &ApiRequest, response: ApiResponse) -> Self {
-        let query = request.query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+        let query =
+            request.query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
         Self {
             request: (request.method.clone(), request.path.clone(), query),
             resource: data::classify(request).0,
@@ -173,7 +186,8 @@ fn build(response: ApiResponse, tamper: Option<Tamper>) -> Response {
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     for (name, value) in &response.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+        {
             headers.append(name, value);
         }
     }
@@ -182,7 +196,9 @@ fn build(response: ApiResponse, tamper: Option<Tamper>) -> Response {
     *built.body_mut() = match tamper {
         Some(Tamper::Cut { chunked }) => {
             if !chunked {
-                built.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(whole.len().max(1)));
+                built
+                    .headers_mut()
+                    .insert(http::header::CONTENT_LENGTH, HeaderValue::from(whole.len().max(1)));
             }
             Body::from_stream(futures::stream::unfold(Some(half), |piece| async move {
                 match piece {
@@ -239,7 +255,10 @@ fn pack(outcome: &mut Outcome, accepted: bool) {
 }
 
 fn unpack(headers: &HeaderMap, body: Bytes) -> Result<Bytes, SalesforceError> {
-    let encoding = headers.get(http::header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
+    let encoding = headers
+        .get(http::header::CONTENT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("identity");
     if !encoding.eq_ignore_ascii_case("gzip") {
         return Ok(body);
     }
@@ -249,15 +268,19 @@ fn unpack(headers: &HeaderMap, body: Bytes) -> Result<Bytes, SalesforceError> {
     match read {
         Ok(length) if length as u64 <= limit => Ok(Bytes::from(unpacked)),
         Ok(_) => Err(SalesforceError::new(413, "REQUEST_LIMIT_EXCEEDED", "The request body is too large.")),
-        Err(_) => Err(SalesforceError::new(400, "JSON_PARSER_ERROR", "The request body is not valid gzip data.")),
+        Err(_) => {
+            Err(SalesforceError::new(400, "JSON_PARSER_ERROR", "The request body is not valid gzip data."))
+        }
     }
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(http::header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let values =
+        headers.get_all(http::header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| {
         let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
-        matches!(name.trim(), "gzip" | "*") && !matches!(quality.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+        matches!(name.trim(), "gzip" | "*")
+            && !matches!(quality.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
     })
 }
 
@@ -272,7 +295,13 @@ mod tests {
 
     #[test]
     fn gzip_is_offered_only_where_the_caller_wants_it() {
-        for (value, wanted) in [("gzip, deflate", true), ("br;q=1.0, gzip;q=0.8", true), ("*", true), ("gzip;q=0", false), ("identity", false)] {
+        for (value, wanted) in [
+            ("gzip, deflate", true),
+            ("br;q=1.0, gzip;q=0.8", true),
+            ("*", true),
+            ("gzip;q=0", false),
+            ("identity", false),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(http::header::ACCEPT_ENCODING, HeaderValue::from_static(value));
             assert_eq!(accepts_gzip(&headers), wanted, "{value}");

@@ -57,7 +57,10 @@ impl Locators {
     /// Remembers which object the locator in this page is about.
     fn note(&self, page: &[u8], object: &str) {
         let head = String::from_utf8_lossy(page.get(..page.len().min(200)).unwrap_or_default());
-        let Some(url) = head.split("\"nextRecordsUrl\":\"").nth(1).and_then(|rest| rest.split('"').next()) else { return };
+        let Some(url) = head.split("\"nextRecordsUrl\":\"").nth(1).and_then(|rest| rest.split('"').next())
+        else {
+            return;
+        };
         let Some(locator) = url.rsplit('/').next() else { return };
         let mut known = lock(&self.known);
         if known.objects.len() >= MAX_REMEMBERED {
@@ -79,7 +82,8 @@ pub(crate) fn query(call: &Call<'_>, all_rows: bool) -> Answer {
         return Ok(ApiResponse::json(200, &plans));
     }
     let soql = call.request.param("q").filter(|soql| !soql.trim().is_empty());
-    let soql = soql.ok_or_else(|| SalesforceError::new(400, "MALFORMED_QUERY", "A query string has to be specified"))?;
+    let soql = soql
+        .ok_or_else(|| SalesforceError::new(400, "MALFORMED_QUERY", "A query string has to be specified"))?;
     if call.request.param("columns") == Some("true") {
         let org = &call.server.org;
         let user = UserContext { user_id: call.session.user_id.clone() };
@@ -88,7 +92,8 @@ pub(crate) fn query(call: &Call<'_>, all_rows: bool) -> Answer {
     }
     let prepared = prepare(call, soql, all_rows)?;
     let version = version(call);
-    let page = call.read(|conn| engine::query(conn, &prepared, &call.server.locators.open, &options(call, &version)))?;
+    let page = call
+        .read(|conn| engine::query(conn, &prepared, &call.server.locators.open, &options(call, &version)))?;
     call.server.locators.note(&page, prepared.object());
     Ok(ApiResponse::raw_json(200, page))
 }
@@ -100,12 +105,19 @@ pub(crate) fn more(call: &Call<'_>, locator: &str) -> Answer {
         return Err(SalesforceError::new(400, "INVALID_QUERY_LOCATOR", "invalid query locator"));
     }
     let version = version(call);
-    let page = call.read(|conn| engine::query_more(conn, locator, &call.server.locators.open, &options(call, &version)))?;
+    let page = call.read(|conn| {
+        engine::query_more(conn, locator, &call.server.locators.open, &options(call, &version))
+    })?;
     Ok(ApiResponse::raw_json(200, page))
 }
 
 /// One record with these fields, as JSON.
-pub(crate) fn record(call: &Call<'_>, object: &ObjectSchema, id: &str, fields: &[String]) -> Result<Option<Vec<u8>>, SalesforceError> {
+pub(crate) fn record(
+    call: &Call<'_>,
+    object: &ObjectSchema,
+    id: &str,
+    fields: &[String],
+) -> Result<Option<Vec<u8>>, SalesforceError> {
     let soql = format!("SELECT {} FROM {} WHERE Id = '{id}'", fields.join(","), object.name);
     let prepared = prepare(call, &soql, true)?;
     call.read(|conn| {
@@ -118,11 +130,18 @@ pub(crate) fn record(call: &Call<'_>, object: &ObjectSchema, id: &str, fields: &
 }
 
 /// The children of a record, as a query answers.
-pub(crate) fn children(call: &Call<'_>, child: &ObjectSchema, field: &str, id: &str, fields: &[String]) -> Answer {
+pub(crate) fn children(
+    call: &Call<'_>,
+    child: &ObjectSchema,
+    field: &str,
+    id: &str,
+    fields: &[String],
+) -> Answer {
     let soql = format!("SELECT {} FROM {} WHERE {field} = '{id}'", fields.join(","), child.name);
     let prepared = prepare(call, &soql, false)?;
     let version = version(call);
-    let page = call.read(|conn| engine::query(conn, &prepared, &call.server.locators.open, &options(call, &version)))?;
+    let page = call
+        .read(|conn| engine::query(conn, &prepared, &call.server.locators.open, &options(call, &version)))?;
     Ok(ApiResponse::raw_json(200, page))
 }
 
@@ -138,7 +157,10 @@ fn version(call: &Call<'_>) -> String {
 
 fn options<'o>(call: &'o Call<'_>, version: &'o str) -> PageOptions<'o> {
     let batch_size = call.request.header("sforce-query-options").and_then(|options| {
-        let (_, size) = options.split(',').filter_map(|option| option.split_once('=')).find(|(name, _)| name.trim() == "batchSize")?;
+        let (_, size) = options
+            .split(',')
+            .filter_map(|option| option.split_once('='))
+            .find(|(name, _)| name.trim() == "batchSize")?;
         size.trim().parse().ok()
     });
     PageOptions {
@@ -157,7 +179,8 @@ pub(crate) fn object_of(soql: &str) -> Option<String> {
     let mut after_from = false;
     words.find_map(|piece| {
         let word = piece.trim_matches(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
-        let found = (after_from && depth == 0 && !word.is_empty()).then(|| word.trim_end_matches(',').to_owned());
+        let found =
+            (after_from && depth == 0 && !word.is_empty()).then(|| word.trim_end_matches(',').to_owned());
         if !word.is_empty() {
             after_from = word.eq_ignore_ascii_case("from");
         }
@@ -178,7 +201,10 @@ mod tests {
     fn the_object_of_a_query_is_that_of_its_outermost_from() {
         for (soql, object) in [
             ("SELECT Id FROM Contact", Some("Contact")),
-            ("select Id,(select Id from Contacts) from Account where Id in (select AccountId from Lead)", Some("Account")),
+            (
+                "select Id,(select Id from Contacts) from Account where Id in (select AccountId from Lead)",
+                Some("Account"),
+            ),
             ("SELECT COUNT() FROM Lead LIMIT 1", Some("Lead")),
             ("SELEKT", None),
         ] {

@@ -1,7 +1,7 @@
 //! `/sobjects/X/updated` and `/sobjects/X/deleted`: what changed and what went in a span of time.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::call::Call;
 use super::message::{Answer, ApiResponse};
@@ -20,7 +20,9 @@ pub(crate) fn updated(call: &Call<'_>, name: &str) -> Answer {
     let schema = call.server.org.schema();
     let object = replicable(call, &schema, name)?;
     let span = span(call)?;
-    let column = ["SystemModstamp", "LastModifiedDate", "CreatedDate"].into_iter().find(|field| object.field(field).is_some());
+    let column = ["SystemModstamp", "LastModifiedDate", "CreatedDate"]
+        .into_iter()
+        .find(|field| object.field(field).is_some());
     let Some(column) = column else { return Err(not_replicable(object)) };
     let live = if object.field("IsDeleted").is_some() { " AND \"IsDeleted\"=0" } else { "" };
     let sql = format!(
@@ -30,7 +32,9 @@ pub(crate) fn updated(call: &Call<'_>, name: &str) -> Answer {
     );
     let ids: Vec<String> = call.read(|conn| {
         let mut statement = conn.prepare_cached(&sql).map_err(storage)?;
-        let rows = statement.query_map([span.start.as_millisecond(), span.end.as_millisecond()], |row| row.get(0)).map_err(storage)?;
+        let rows = statement
+            .query_map([span.start.as_millisecond(), span.end.as_millisecond()], |row| row.get(0))
+            .map_err(storage)?;
         rows.collect::<Result<_, _>>().map_err(storage)
     })?;
     check_count(ids.len())?;
@@ -43,7 +47,10 @@ pub(crate) fn deleted(call: &Call<'_>, name: &str) -> Answer {
     let span = span(call)?;
     let now = call.server.org.clock.now();
     let earliest = now.saturating_sub(DELETIONS_KEPT).unwrap_or(now);
-    let sql = format!("SELECT id, at FROM \"_deleted\" WHERE object=?1 AND at>=?2 AND at<?3 ORDER BY at, id LIMIT {}", MAX_IDS + 1);
+    let sql = format!(
+        "SELECT id, at FROM \"_deleted\" WHERE object=?1 AND at>=?2 AND at<?3 ORDER BY at, id LIMIT {}",
+        MAX_IDS + 1
+    );
     let records: Vec<Value> = call.read(|conn| {
         let mut statement = conn.prepare_cached(&sql).map_err(storage)?;
         let from = span.start.max(earliest).as_millisecond();
@@ -68,17 +75,29 @@ fn check_count(count: usize) -> Result<(), SalesforceError> {
     if count <= MAX_IDS {
         return Ok(());
     }
-    Err(SalesforceError::new(400, "EXCEEDED_ID_LIMIT", "The number of ids exceeds the limit of 600000; narrow the date range"))
+    Err(SalesforceError::new(
+        400,
+        "EXCEEDED_ID_LIMIT",
+        "The number of ids exceeds the limit of 600000; narrow the date range",
+    ))
 }
 
-fn replicable<'s>(call: &Call<'_>, schema: &'s crate::schema::Schema, name: &str) -> Result<&'s ObjectSchema, SalesforceError> {
+fn replicable<'s>(
+    call: &Call<'_>,
+    schema: &'s crate::schema::Schema,
+    name: &str,
+) -> Result<&'s ObjectSchema, SalesforceError> {
     let object = call.visible_object(schema, name)?;
     call.allow(&["GET", "HEAD"])?;
     if object.replicateable { Ok(object) } else { Err(not_replicable(object)) }
 }
 
 fn not_replicable(object: &ObjectSchema) -> SalesforceError {
-    SalesforceError::new(400, "INVALID_TYPE_FOR_OPERATION", format!("entity type {} does not support replication", object.name))
+    SalesforceError::new(
+        400,
+        "INVALID_TYPE_FOR_OPERATION",
+        format!("entity type {} does not support replication", object.name),
+    )
 }
 
 struct Span {
@@ -96,7 +115,11 @@ fn span(call: &Call<'_>) -> Result<Span, SalesforceError> {
         // An unescaped plus sign of the zone arrives as a space.
         let parsed = text.replace(' ', "+").parse::<Timestamp>();
         parsed.map(minute).map_err(|_| {
-            SalesforceError::new(400, "INVALID_REPLICATION_DATE", format!("Invalid date: {text}. Use the form 2026-11-22T10:11:12Z"))
+            SalesforceError::new(
+                400,
+                "INVALID_REPLICATION_DATE",
+                format!("Invalid date: {text}. Use the form 2026-11-22T10:11:12Z"),
+            )
         })
     };
     let refuse = |message: &str| Err(SalesforceError::new(400, "INVALID_REPLICATION_DATE", message));

@@ -1,7 +1,7 @@
 //! Single records: `/sobjects/X`, `/sobjects/X/{id}` and what is below.
 
-use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use super::query;
 use crate::error::SalesforceError;
 use crate::org::dml::{self, Input};
 use crate::org::{Record, Value};
-use crate::schema::{ids, FieldType, ObjectSchema};
+use crate::schema::{FieldType, ObjectSchema, ids};
 
 /// `/sobjects/X`: GET tells about the object, POST creates a record.
 pub(crate) fn object(call: &Call<'_>, name: &str) -> Answer {
@@ -34,7 +34,8 @@ pub(crate) fn created(call: &Call<'_>, object: &ObjectSchema, id: &str, flag: Op
     if let Some(created) = flag {
         body["created"] = json!(created);
     }
-    ApiResponse::json(201, &body).with_header("location", format!("{}/sobjects/{}/{id}", call.base(), object.name))
+    ApiResponse::json(201, &body)
+        .with_header("location", format!("{}/sobjects/{}/{id}", call.base(), object.name))
 }
 
 /// `/sobjects/X/{id}`.
@@ -72,7 +73,11 @@ pub(crate) fn record(call: &Call<'_>, name: &str, id: &str) -> Answer {
 
 /// A record's fields, all or those that `fields` names.
 pub(crate) fn get(call: &Call<'_>, object: &ObjectSchema, id: &str) -> Answer {
-    let found = call.server.org.find_in(call.transaction, object, id)?.ok_or_else(SalesforceError::no_such_resource)?;
+    let found = call
+        .server
+        .org
+        .find_in(call.transaction, object, id)?
+        .ok_or_else(SalesforceError::no_such_resource)?;
     if found.is_true("IsDeleted") {
         return Err(SalesforceError::new(404, "ENTITY_IS_DELETED", "entity is deleted"));
     }
@@ -94,11 +99,20 @@ pub(crate) fn get(call: &Call<'_>, object: &ObjectSchema, id: &str) -> Answer {
 /// All fields that the user sees.
 pub(crate) fn visible_fields(call: &Call<'_>, object: &ObjectSchema) -> Vec<String> {
     let visibility = call.server.org.visibility();
-    object.fields.iter().filter(|field| visibility.can_see(&object.name, &field.name)).map(|field| field.name.clone()).collect()
+    object
+        .fields
+        .iter()
+        .filter(|field| visibility.can_see(&object.name, &field.name))
+        .map(|field| field.name.clone())
+        .collect()
 }
 
 /// The fields of a comma-separated list, which must exist; Id is always among them.
-pub(crate) fn named_fields(call: &Call<'_>, object: &ObjectSchema, list: &str) -> Result<Vec<String>, SalesforceError> {
+pub(crate) fn named_fields(
+    call: &Call<'_>,
+    object: &ObjectSchema,
+    list: &str,
+) -> Result<Vec<String>, SalesforceError> {
     let visibility = call.server.org.visibility();
     let mut fields = Vec::new();
     for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
@@ -106,9 +120,16 @@ pub(crate) fn named_fields(call: &Call<'_>, object: &ObjectSchema, list: &str) -
             fields.push(name.to_owned());
             continue;
         }
-        let field = object.field(name).filter(|field| visibility.can_see(&object.name, &field.name)).ok_or_else(|| {
-            SalesforceError::new(400, "INVALID_FIELD", format!("No such column '{name}' on sobject of type {}", object.name))
-        })?;
+        let field = object
+            .field(name)
+            .filter(|field| visibility.can_see(&object.name, &field.name))
+            .ok_or_else(|| {
+                SalesforceError::new(
+                    400,
+                    "INVALID_FIELD",
+                    format!("No such column '{name}' on sobject of type {}", object.name),
+                )
+            })?;
         if !fields.contains(&field.name) {
             fields.push(field.name.clone());
         }
@@ -126,7 +147,11 @@ pub(crate) fn below(call: &Call<'_>, name: &str, id: &str, rest: &[&str]) -> Ans
     let visibility = call.server.org.visibility();
     call.allow(&["GET", "HEAD"])?;
     let id = own_id(object, id).map_err(|_| not_accessible(id))?;
-    let found = call.server.org.find_in(call.transaction, object, &id)?.ok_or_else(SalesforceError::no_such_resource)?;
+    let found = call
+        .server
+        .org
+        .find_in(call.transaction, object, &id)?
+        .ok_or_else(SalesforceError::no_such_resource)?;
     let [step, further @ ..] = rest else { return get(call, object, &id) };
     if let Some(field) = object.field(step).filter(|field| field.ty == FieldType::Base64) {
         if !visibility.can_see(&object.name, &field.name) || !further.is_empty() {
@@ -134,12 +159,17 @@ pub(crate) fn below(call: &Call<'_>, name: &str, id: &str, rest: &[&str]) -> Ans
         }
         return blob(&found, &field.name);
     }
-    if let Some(field) = object.relationship(step).filter(|field| visibility.can_see(&object.name, &field.name)) {
+    if let Some(field) =
+        object.relationship(step).filter(|field| visibility.can_see(&object.name, &field.name))
+    {
         let parent_id = found.text(&field.name).ok_or_else(SalesforceError::no_such_resource)?;
         let parent = schema.object_of_id(parent_id).ok_or_else(SalesforceError::no_such_resource)?;
         return below(call, &parent.name, parent_id, further);
     }
-    let children = object.child_relationship(step).filter(|_| further.is_empty()).ok_or_else(SalesforceError::no_such_resource)?;
+    let children = object
+        .child_relationship(step)
+        .filter(|_| further.is_empty())
+        .ok_or_else(SalesforceError::no_such_resource)?;
     let child = call.visible_object(&schema, &children.child_object)?;
     let fields = match call.request.param("fields") {
         Some(list) => named_fields(call, child, list)?,
@@ -150,7 +180,9 @@ pub(crate) fn below(call: &Call<'_>, name: &str, id: &str, rest: &[&str]) -> Ans
 
 fn blob(record: &Record, field: &str) -> Answer {
     let text = record.text(field).ok_or_else(SalesforceError::no_such_resource)?;
-    let bytes = STANDARD.decode(text).map_err(|error| SalesforceError::internal(format!("the stored content is no base64: {error}")))?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|error| SalesforceError::internal(format!("the stored content is no base64: {error}")))?;
     Ok(ApiResponse::bytes("application/octet-stream", bytes))
 }
 
@@ -162,12 +194,21 @@ pub(crate) fn own_id(object: &ObjectSchema, id: &str) -> Result<String, Salesfor
     let fits = |prefix: &str| object.key_prefix.as_deref() == Some(prefix);
     match ids::widen(id) {
         Some(wide) if wide.get(..3).is_some_and(fits) => Ok(wide),
-        _ => Err(SalesforceError::new(400, "MALFORMED_ID", format!("Record ID: id value of incorrect type: {id}")).with_fields(["Id"])),
+        _ => Err(SalesforceError::new(
+            400,
+            "MALFORMED_ID",
+            format!("Record ID: id value of incorrect type: {id}"),
+        )
+        .with_fields(["Id"])),
     }
 }
 
 fn not_accessible(id: &str) -> SalesforceError {
-    SalesforceError::new(404, "NOT_FOUND", format!("Provided external ID field does not exist or is not accessible: {id}"))
+    SalesforceError::new(
+        404,
+        "NOT_FOUND",
+        format!("Provided external ID field does not exist or is not accessible: {id}"),
+    )
 }
 
 fn modified(record: &Record) -> Option<Timestamp> {
@@ -177,7 +218,11 @@ fn modified(record: &Record) -> Option<Timestamp> {
     }
 }
 
-fn precondition(call: &Call<'_>, object: &ObjectSchema, id: &str) -> Result<Option<ApiResponse>, SalesforceError> {
+fn precondition(
+    call: &Call<'_>,
+    object: &ObjectSchema,
+    id: &str,
+) -> Result<Option<ApiResponse>, SalesforceError> {
     if call.request.header("if-unmodified-since").is_none() {
         return Ok(None);
     }

@@ -1,6 +1,6 @@
 //! The API versions, and the resources of one.
 
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::message::{Answer, ApiResponse};
@@ -24,7 +24,7 @@ pub(crate) fn list() -> ApiResponse {
 fn label(version: u16) -> String {
     let since = version - OLDEST;
     let season = ["Summer", "Winter", "Spring"][usize::from(since % 3)];
-    format!("{season} '{}", 14 + (since + 2) / 3)
+    format!("{season} '{}", 14 + since.div_ceil(3))
 }
 
 /// `GET /services/data/vNN.0`.
@@ -32,7 +32,8 @@ pub(crate) fn resources(call: &Call<'_>) -> Answer {
     call.allow(&["GET", "HEAD"])?;
     let base = call.base();
     let names = ["composite", "limits", "query", "queryAll", "recent", "sobjects"];
-    let mut map: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), json!(format!("{base}/{name}")))).collect();
+    let mut map: Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), json!(format!("{base}/{name}")))).collect();
     map.insert("identity".to_owned(), json!(call.server.identity_url(&call.session.user_id)));
     Ok(ApiResponse::json(200, &Value::Object(map)))
 }
@@ -50,14 +51,28 @@ mod tests {
 
     #[test]
     fn labels_follow_the_release_calendar() {
-        for (version, expected) in [(31, "Summer '14"), (32, "Winter '15"), (33, "Spring '15"), (51, "Spring '21"), (53, "Winter '22"), (66, "Spring '26")] {
+        for (version, expected) in [
+            (31, "Summer '14"),
+            (32, "Winter '15"),
+            (33, "Spring '15"),
+            (51, "Spring '21"),
+            (53, "Winter '22"),
+            (66, "Spring '26"),
+        ] {
             assert_eq!(label(version), expected, "{version}");
         }
     }
 
     #[test]
     fn only_whole_versions_parse() {
-        for (segment, version) in [("v66.0", Some(66)), ("v66", None), ("v66.1", None), ("66.0", None), ("viAmABadVersion", None), ("v.0", None)] {
+        for (segment, version) in [
+            ("v66.0", Some(66)),
+            ("v66", None),
+            ("v66.1", None),
+            ("66.0", None),
+            ("viAmABadVersion", None),
+            ("v.0", None),
+        ] {
             assert_eq!(parse(segment), version, "{segment}");
         }
     }

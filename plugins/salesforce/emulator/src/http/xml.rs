@@ -116,7 +116,10 @@ fn unescape(text: &str) -> String {
             rest = after;
             continue;
         };
-        let code = entity.strip_prefix("#x").map(|hex| u32::from_str_radix(hex, 16)).or_else(|| entity.strip_prefix('#').map(str::parse));
+        let code = entity
+            .strip_prefix("#x")
+            .map(|hex| u32::from_str_radix(hex, 16))
+            .or_else(|| entity.strip_prefix('#').map(str::parse));
         let c = match (entity, code) {
             ("amp", _) => Some('&'),
             ("lt", _) => Some('<'),
@@ -147,7 +150,10 @@ mod tests {
                         <username>a&amp;b@example.com</username><password><![CDATA[p<w]]></password></login></se:Body></se:Envelope>";
         let envelope = Element::parse(document).unwrap();
         let login = &envelope.child("Body").unwrap().children[0];
-        assert_eq!((login.name.as_str(), login.text_of("username"), login.text_of("password")), ("login", Some("a&b@example.com"), Some("p<w")));
+        assert_eq!(
+            (login.name.as_str(), login.text_of("username"), login.text_of("password")),
+            ("login", Some("a&b@example.com"), Some("p<w"))
+        );
     }
 
     proptest! {

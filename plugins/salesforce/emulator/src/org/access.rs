@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
-use super::dml::{find_by_key, Context};
-use super::{row, Org, Record};
+use super::dml::{Context, find_by_key};
+use super::{Org, Record, row};
 use crate::error::SalesforceError;
 use crate::schema::visibility::{FieldAccess, ObjectAccess};
 use crate::schema::{FieldSchema, ObjectSchema};
@@ -39,7 +39,8 @@ impl Org {
         key: &FieldSchema,
         value: &str,
     ) -> Result<Vec<String>, SalesforceError> {
-        let find = |conn: &Connection| find_by_key(&Context::new(self, conn, self.schema()), object, key, value);
+        let find =
+            |conn: &Connection| find_by_key(&Context::new(self, conn, self.schema()), object, key, value);
         let records = match transaction {
             Some(conn) => find(conn),
             None => self.db.read(find),
@@ -52,7 +53,9 @@ impl Org {
         let schema = self.schema();
         let Some(object) = schema.object(object) else { return };
         let Some(field) = object.field(field) else { return };
-        self.change_visibility(|visibility| visibility.set_field(&object.name, &field.name, FieldAccess::NONE));
+        self.change_visibility(|visibility| {
+            visibility.set_field(&object.name, &field.name, FieldAccess::NONE)
+        });
     }
 
     /// Takes an object out of the user's sight.

@@ -30,7 +30,9 @@ impl Clock {
     /// The time now, to the millisecond.
     pub(crate) fn now(&self) -> Timestamp {
         let mut state = lock(&self.state);
-        let now = state.frozen.unwrap_or_else(|| Timestamp::now().saturating_add(state.shift).unwrap_or(state.last));
+        let now = state
+            .frozen
+            .unwrap_or_else(|| Timestamp::now().saturating_add(state.shift).unwrap_or(state.last));
         let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
         state.last = state.last.max(now);
         state.last

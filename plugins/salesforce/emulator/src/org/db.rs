@@ -38,7 +38,9 @@ impl Database {
     /// with the number of records.
     pub(crate) fn in_file() -> Result<Self, SalesforceError> {
         let directory = tempfile::Builder::new().prefix("salesforce-org-").tempdir().map_err(|error| {
-            SalesforceError::internal(format!("cannot make a directory for the org's data: {error}; check TMPDIR"))
+            SalesforceError::internal(format!(
+                "cannot make a directory for the org's data: {error}; check TMPDIR"
+            ))
         })?;
         let path: PathBuf = directory.path().join("org.sqlite");
         let writer = Connection::open(&path).map_err(storage)?;
@@ -51,7 +53,10 @@ impl Database {
         prepare(&writer)?;
         let idle = (0..READERS)
             .map(|_| {
-                let reader = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+                let reader = Connection::open_with_flags(
+                    &path,
+                    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+                )?;
                 reader.pragma_update(None, "cache_size", -2048)?;
                 reader.pragma_update(None, "query_only", true)?;
                 Ok(reader)
@@ -66,7 +71,10 @@ impl Database {
     }
 
     /// Runs a read. It sees every write that has been committed.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, SalesforceError>) -> Result<T, SalesforceError> {
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, SalesforceError>,
+    ) -> Result<T, SalesforceError> {
         let Some(readers) = &self.readers else { return work(&lock(&self.writer)) };
         let reader = {
             let mut idle = lock(&readers.idle);
@@ -84,7 +92,10 @@ impl Database {
     }
 
     /// Runs writes as one transaction: all of them, or on an error none.
-    pub(crate) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, SalesforceError>) -> Result<T, SalesforceError> {
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, SalesforceError>,
+    ) -> Result<T, SalesforceError> {
         let mut writer: MutexGuard<'_, Connection> = lock(&self.writer);
         let transaction = writer.transaction().map_err(storage)?;
         let value = work(&transaction)?;
@@ -120,5 +131,68 @@ fn prepare(conn: &Connection) -> Result<(), SalesforceError> {
 /// A failure of the storage itself: the caller did nothing wrong.
 #[expect(clippy::needless_pass_by_value, reason = "used as map_err(storage)")]
 pub(crate) fn storage(error: rusqlite::Error) -> SalesforceError {
-    SalesforceError::internal(format!("An unexpected error occurred. Please include this ErrorId if you contact support: storage: {error}"))
+    SalesforceError::internal(format!(
+        "An unexpected error occurred. Please include this ErrorId if you contact support: storage: {error}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(db: &Database) -> i64 {
+        db.read(|conn| conn.query_row("SELECT COUNT(*) FROM t", [], |row| row.get(0)).map_err(storage))
+            .unwrap()
+    }
+
+    fn insert(conn: &Connection) -> Result<(), SalesforceError> {
+        conn.execute("INSERT INTO t VALUES (1)", []).map(drop).map_err(storage)
+    }
+
+    #[test]
+    fn both_kinds_commit_roll_back_and_share_what_is_committed() {
+        for db in [Database::in_memory().unwrap(), Database::in_file().unwrap()] {
+            db.write(|conn| conn.execute_batch("CREATE TABLE t (n INTEGER)").map_err(storage)).unwrap();
+            db.write(insert).unwrap();
+            assert_eq!(count(&db), 1);
+            let refused = SalesforceError::new(400, "NO", "no");
+            let failed: Result<(), _> = db.write(|conn| {
+                insert(conn)?;
+                Err(refused.clone())
+            });
+            assert_eq!(failed, Err(refused.clone()));
+            assert_eq!(count(&db), 1, "a failed transaction leaves nothing");
+            db.write(|conn| {
+                let part: Result<(), _> = savepoint(conn, || {
+                    insert(conn)?;
+                    Err(refused.clone())
+                });
+                assert_eq!(part, Err(refused.clone()));
+                savepoint(conn, || insert(conn))
+            })
+            .unwrap();
+            assert_eq!(count(&db), 2, "a failed part leaves the rest");
+        }
+    }
+
+    #[test]
+    fn readers_go_on_beside_a_writer_and_files_go_with_the_org() {
+        let db = Database::in_file().unwrap();
+        let path = db._directory.as_ref().unwrap().path().to_owned();
+        db.write(|conn| conn.execute_batch("CREATE TABLE t (n INTEGER)").map_err(storage)).unwrap();
+        db.write(|conn| {
+            insert(conn)?;
+            std::thread::scope(|scope| {
+                let readers: Vec<_> = (0..2 * READERS).map(|_| scope.spawn(|| count(&db))).collect();
+                for reader in readers {
+                    assert_eq!(reader.join().unwrap(), 0, "what is not committed is not seen");
+                }
+            });
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(count(&db), 1);
+        drop(db);
+        assert!(!path.exists());
+    }
 }

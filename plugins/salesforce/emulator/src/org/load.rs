@@ -1,14 +1,15 @@
 //! Filling the org in bulk: generated and imported rows, without the checks that an API write passes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::db::storage;
-use super::dml::{derive, remove, Context};
+use super::dml::{Context, derive, remove};
 use super::record::Record;
-use super::{row, Org};
+use super::{Org, row};
 use crate::error::SalesforceError;
 use crate::schema::Schema;
 
@@ -23,6 +24,8 @@ pub(crate) struct BulkLoader<'a> {
     org: &'a Org,
     conn: &'a Connection,
     schema: Arc<Schema>,
+    /// The insert statement of each object seen so far.
+    statements: HashMap<String, String>,
     since_commit: usize,
 }
 
@@ -32,7 +35,15 @@ impl Org {
         &self,
         fill: impl FnOnce(&mut BulkLoader<'_>) -> Result<T, SalesforceError>,
     ) -> Result<T, SalesforceError> {
-        self.db.write(|conn| fill(&mut BulkLoader { org: self, conn, schema: self.schema(), since_commit: 0 }))
+        self.db.write(|conn| {
+            fill(&mut BulkLoader {
+                org: self,
+                conn,
+                schema: self.schema(),
+                statements: HashMap::new(),
+                since_commit: 0,
+            })
+        })
     }
 }
 
@@ -56,7 +67,9 @@ impl BulkLoader<'_> {
     pub(crate) fn insert(&mut self, object: &str, mut record: Record) -> Result<String, SalesforceError> {
         let schema = Arc::clone(&self.schema);
         let object = schema.object(object).ok_or_else(|| {
-            SalesforceError::internal(format!("the rows to load name the object {object}, which this org does not have"))
+            SalesforceError::internal(format!(
+                "the rows to load name the object {object}, which this org does not have"
+            ))
         })?;
         let context = Context::new(self.org, self.conn, Arc::clone(&schema));
         match record.text("Id") {
@@ -64,7 +77,11 @@ impl BulkLoader<'_> {
             None => record.set("Id", self.org.allot(&schema, &object.name)?),
         }
         derive::fill_new(&context, object, &mut record)?;
-        row::insert(self.conn, object, &record)?;
+        let sql = match self.statements.get(&object.name) {
+            Some(sql) => sql,
+            None => self.statements.entry(object.name.clone()).or_insert_with(|| row::insert_sql(object)),
+        };
+        row::insert_by(self.conn, sql, object, &record)?;
         if record.is_true("IsDeleted") {
             remove::note_loaded_deletion(&context, object, &record)?;
         }

@@ -19,12 +19,12 @@ pub use record::Record;
 pub use value::Value;
 
 pub(crate) use clock::Clock;
-pub(crate) use db::{savepoint, storage, Database};
+pub(crate) use db::{Database, savepoint, storage};
 pub(crate) use load::BulkLoader;
 pub(crate) use row::{columns, table, update as update_row};
 
 use crate::error::SalesforceError;
-use crate::query::ddl::create_table_sql;
+use crate::query::ddl::{add_column_sql, create_table_sql};
 use crate::schema::{Schema, Visibility};
 use id::IdSequence;
 
@@ -47,7 +47,11 @@ pub(crate) struct Org {
 
 impl Org {
     /// An org with empty tables.
-    pub(crate) fn new(schema: Schema, db: Database, start: Option<Timestamp>) -> Result<Self, SalesforceError> {
+    pub(crate) fn new(
+        schema: Schema,
+        db: Database,
+        start: Option<Timestamp>,
+    ) -> Result<Self, SalesforceError> {
         let mut ids = IdSequence::default();
         let org_id = ids.next("00D");
         let user_id = ids.next("005");
@@ -110,23 +114,24 @@ impl Org {
         &self,
         change: impl FnOnce(&mut Schema) -> Result<(), crate::schema::SchemaError>,
     ) -> Result<(), SalesforceError> {
-        let mut current = self.schema.write().unwrap_or_else(PoisonError::into_inner);
-        let mut schema = Schema::clone(&current);
-        change(&mut schema).map_err(|error| SalesforceError::new(400, "INVALID_TYPE", error.to_string()))?;
+        // The writer first, then the schema: changes of records take the two in this order.
         self.db.write(|conn| {
+            let old = self.schema();
+            let mut schema = Schema::clone(&old);
+            change(&mut schema)
+                .map_err(|error| SalesforceError::new(400, "INVALID_TYPE", error.to_string()))?;
             for object in schema.objects() {
-                let Some(old) = current.object(&object.name) else {
+                let Some(old) = old.object(&object.name) else {
                     conn.execute_batch(&create_table_sql(object)).map_err(storage)?;
                     continue;
                 };
                 for field in columns(object).filter(|field| old.field(&field.name).is_none()) {
-                    let sql = crate::query::ddl::add_column_sql(object, field);
-                    conn.execute_batch(&sql).map_err(storage)?;
+                    conn.execute_batch(&add_column_sql(object, field)).map_err(storage)?;
                 }
             }
+            *self.schema.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(schema);
             Ok(())
         })?;
-        *current = Arc::new(schema);
         self.note_metadata_change();
         Ok(())
     }

@@ -1,13 +1,11 @@
 //! Rows of a table, by statements that are prepared once.
 
-use std::fmt::Write as _;
-
 use rusqlite::types::Value as Sql;
-use rusqlite::{params_from_iter, Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
 use super::db::storage;
 use super::record::Record;
-use super::value::{decode, encode, Value};
+use super::value::{Value, decode, encode};
 use crate::error::SalesforceError;
 use crate::schema::{FieldSchema, FieldType, ObjectSchema};
 
@@ -17,29 +15,49 @@ pub(crate) fn columns(object: &ObjectSchema) -> impl Iterator<Item = &FieldSchem
 }
 
 /// Inserts a whole row; fields that the record lacks become null.
-pub(crate) fn insert(conn: &Connection, object: &ObjectSchema, record: &Record) -> Result<(), SalesforceError> {
-    let mut names = String::new();
-    let mut marks = String::new();
-    let mut values = Vec::with_capacity(object.fields.len());
-    for field in columns(object) {
-        let comma = if values.is_empty() { "" } else { "," };
-        let _ = write!(names, "{comma}\"{}\"", field.name);
-        let _ = write!(marks, "{comma}?");
-        values.push(encode(field, record.get(&field.name))?);
+pub(crate) fn insert(
+    conn: &Connection,
+    object: &ObjectSchema,
+    record: &Record,
+) -> Result<(), SalesforceError> {
+    insert_by(conn, &insert_sql(object), object, record)
+}
+
+/// The statement that inserts a whole row.
+pub(crate) fn insert_sql(object: &ObjectSchema) -> String {
+    let list = column_list(object);
+    let marks = vec!["?"; columns(object).count()].join(",");
+    format!("INSERT INTO \"{}\" ({list}) VALUES ({marks})", object.name)
+}
+
+/// Inserts by the statement of [`insert_sql`].
+pub(crate) fn insert_by(
+    conn: &Connection,
+    sql: &str,
+    object: &ObjectSchema,
+    record: &Record,
+) -> Result<(), SalesforceError> {
+    let mut statement = conn.prepare_cached(sql).map_err(storage)?;
+    for (at, field) in columns(object).enumerate() {
+        statement.raw_bind_parameter(at + 1, encode(field, record.get(&field.name))?).map_err(storage)?;
     }
-    let sql = format!("INSERT INTO \"{}\" ({names}) VALUES ({marks})", object.name);
-    conn.prepare_cached(&sql).and_then(|mut statement| statement.execute(params_from_iter(values))).map_err(storage)?;
+    statement.raw_execute().map_err(storage)?;
     Ok(())
 }
 
 /// Writes the fields that `changes` names.
-pub(crate) fn update(conn: &Connection, object: &ObjectSchema, id: &str, changes: &Record) -> Result<(), SalesforceError> {
+pub(crate) fn update(
+    conn: &Connection,
+    object: &ObjectSchema,
+    id: &str,
+    changes: &Record,
+) -> Result<(), SalesforceError> {
     let mut sets = String::new();
     let mut values: Vec<Sql> = Vec::new();
     for (name, value) in changes.iter() {
         let Some(field) = object.field(name) else { continue };
         let comma = if values.is_empty() { "" } else { "," };
-        let _ = write!(sets, "{comma}\"{}\"=?", field.name);
+        sets.push_str(&format!("{comma}\"{}\"=?", field.name));
         values.push(encode(field, value)?);
     }
     if values.is_empty() {
@@ -47,12 +65,18 @@ pub(crate) fn update(conn: &Connection, object: &ObjectSchema, id: &str, changes
     }
     values.push(Sql::Text(id.to_owned()));
     let sql = format!("UPDATE \"{}\" SET {sets} WHERE \"Id\"=?", object.name);
-    conn.prepare_cached(&sql).and_then(|mut statement| statement.execute(params_from_iter(values))).map_err(storage)?;
+    conn.prepare_cached(&sql)
+        .and_then(|mut statement| statement.execute(params_from_iter(values)))
+        .map_err(storage)?;
     Ok(())
 }
 
 /// The row with this id, deleted or not.
-pub(crate) fn by_id(conn: &Connection, object: &ObjectSchema, id: &str) -> Result<Option<Record>, SalesforceError> {
+pub(crate) fn by_id(
+    conn: &Connection,
+    object: &ObjectSchema,
+    id: &str,
+) -> Result<Option<Record>, SalesforceError> {
     let sql = format!("SELECT {} FROM \"{}\" WHERE \"Id\"=?", column_list(object), object.name);
     let mut statement = conn.prepare_cached(&sql).map_err(storage)?;
     statement.query_row([id], |row| read(object, row)).optional().map_err(storage)
@@ -79,10 +103,16 @@ pub(crate) fn by_field(
 }
 
 /// One column of the row with this id, as text.
-pub(crate) fn text(conn: &Connection, object: &str, field: &str, id: &str) -> Result<Option<String>, SalesforceError> {
+pub(crate) fn text(
+    conn: &Connection,
+    object: &str,
+    field: &str,
+    id: &str,
+) -> Result<Option<String>, SalesforceError> {
     let sql = format!("SELECT \"{field}\" FROM \"{object}\" WHERE \"Id\"=?");
     let mut statement = conn.prepare_cached(&sql).map_err(storage)?;
-    let found = statement.query_row([id], |row| row.get::<_, Option<String>>(0)).optional().map_err(storage)?;
+    let found =
+        statement.query_row([id], |row| row.get::<_, Option<String>>(0)).optional().map_err(storage)?;
     Ok(found.flatten())
 }
 
@@ -95,7 +125,11 @@ pub(crate) fn table(
     let mut chosen = Vec::with_capacity(fields.len());
     for name in fields {
         let field = columns(object).find(|field| field.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            SalesforceError::new(400, "INVALID_FIELD", format!("No such column '{name}' on sobject of type {}", object.name))
+            SalesforceError::new(
+                400,
+                "INVALID_FIELD",
+                format!("No such column '{name}' on sobject of type {}", object.name),
+            )
         })?;
         chosen.push(field);
     }
@@ -119,12 +153,7 @@ pub(crate) fn delete(conn: &Connection, object: &ObjectSchema, id: &str) -> Resu
 }
 
 fn column_list(object: &ObjectSchema) -> String {
-    let mut list = String::new();
-    for field in columns(object) {
-        let comma = if list.is_empty() { "" } else { "," };
-        let _ = write!(list, "{comma}\"{}\"", field.name);
-    }
-    list
+    columns(object).map(|field| format!("\"{}\"", field.name)).collect::<Vec<_>>().join(",")
 }
 
 fn read(object: &ObjectSchema, row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{subrequest, MAX_PARTS};
+use super::{MAX_PARTS, subrequest};
 use crate::error::SalesforceError;
 use crate::http::call::Call;
 use crate::http::message::{Answer, ApiResponse};
@@ -30,14 +30,20 @@ pub(super) fn batch(call: &Call<'_>) -> Answer {
     let request: Batch = call.body()?;
     let count = request.batch_requests.len();
     if count > MAX_PARTS {
-        let message = format!("The maximum number of subrequests is {MAX_PARTS}. Reduce the number of subrequests and try again.");
+        let message = format!(
+            "The maximum number of subrequests is {MAX_PARTS}. Reduce the number of subrequests and try again."
+        );
         return Err(SalesforceError::new(400, "LIMIT_EXCEEDED", message));
     }
     let mut errors = false;
     let mut out = Vec::new();
     for (at, part) in request.batch_requests.iter().enumerate() {
         let response = if errors && request.halt_on_error {
-            ApiResponse::error(&SalesforceError::new(412, "BATCH_PROCESSING_HALTED", "Batch processing halted per request"))
+            ApiResponse::error(&SalesforceError::new(
+                412,
+                "BATCH_PROCESSING_HALTED",
+                "Batch processing halted per request",
+            ))
         } else {
             let body = part.rich_input.as_ref().map(|input| input.get().to_owned()).unwrap_or_default();
             subrequest(call, &part.method, &part.url, HeaderMap::new(), body)

@@ -1,7 +1,7 @@
 //! `/composite/sobjects`: up to 200 records in one call.
 
 use serde::Deserialize;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use crate::error::SalesforceError;
 use crate::http::call::Call;
@@ -10,7 +10,7 @@ use crate::http::message::{Answer, ApiResponse};
 use crate::http::{query, sobject};
 use crate::org::dml::{self, Context, Input, Upserted};
 use crate::org::savepoint;
-use crate::schema::{ids, ObjectSchema};
+use crate::schema::{ObjectSchema, ids};
 
 /// Most records of a change.
 const MAX_RECORDS: usize = 200;
@@ -40,7 +40,9 @@ pub(super) fn collection(call: &Call<'_>) -> Answer {
         if creating {
             return dml::create(context, object, &input).map(Saved::plain);
         }
-        let given = input.take_id().ok_or_else(|| SalesforceError::new(400, "MISSING_ARGUMENT", "Id not specified in an update call"))?;
+        let given = input.take_id().ok_or_else(|| {
+            SalesforceError::new(400, "MISSING_ARGUMENT", "Id not specified in an update call")
+        })?;
         let id = collection_id(object, &given)?;
         dml::update(context, object, &id, &input).map_err(|error| not_found_as_reference(error, &id))?;
         Ok(Saved::plain(id))
@@ -68,7 +70,8 @@ pub(super) fn upsert(call: &Call<'_>, name: &str, field: &str) -> Answer {
             Upserted::Created(id) => Ok(Saved { id, created: Some(true) }),
             Upserted::Updated(id) => Ok(Saved { id, created: Some(false) }),
             Upserted::Several(_) => {
-                let message = format!("{}: more than one record found for external id field: [{value}]", key.label);
+                let message =
+                    format!("{}: more than one record found for external id field: [{value}]", key.label);
                 Err(SalesforceError::new(400, "DUPLICATE_EXTERNAL_ID", message))
             }
         }
@@ -77,11 +80,13 @@ pub(super) fn upsert(call: &Call<'_>, name: &str, field: &str) -> Answer {
 
 fn delete(call: &Call<'_>) -> Answer {
     let list = call.request.param("ids").unwrap_or_default();
-    let ids: Vec<String> = list.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect();
+    let ids: Vec<String> =
+        list.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect();
     check_size(ids.len())?;
     let all_or_none = call.request.param("allOrNone") == Some("true");
     run(call, all_or_none, ids, |context, given| {
-        let id = ids::widen(&given).ok_or_else(|| SalesforceError::new(400, "MALFORMED_ID", format!("malformed id {given}")))?;
+        let id = ids::widen(&given)
+            .ok_or_else(|| SalesforceError::new(400, "MALFORMED_ID", format!("malformed id {given}")))?;
         let object = context.schema.object_of_id(&id).ok_or_else(|| {
             SalesforceError::new(400, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
         })?;
@@ -133,7 +138,8 @@ fn run<T>(
 }
 
 fn rolled_back() -> SalesforceError {
-    let message = "Record rolled back because not all records were valid and the request was using AllOrNone header";
+    let message =
+        "Record rolled back because not all records were valid and the request was using AllOrNone header";
     SalesforceError::new(400, "ALL_OR_NONE_OPERATION_ROLLED_BACK", message)
 }
 
@@ -155,7 +161,8 @@ fn check_size(count: usize) -> Result<(), SalesforceError> {
         return Err(SalesforceError::new(400, "REQUIRED_FIELD_MISSING", "At least 1 record is required"));
     }
     if count > MAX_RECORDS {
-        let message = format!("record limit reached. cannot submit more than {MAX_RECORDS} records into this request");
+        let message =
+            format!("record limit reached. cannot submit more than {MAX_RECORDS} records into this request");
         return Err(SalesforceError::new(400, "EXCEEDED_ID_LIMIT", message));
     }
     Ok(())
@@ -163,13 +170,20 @@ fn check_size(count: usize) -> Result<(), SalesforceError> {
 
 fn object_of<'c>(context: &'c Context<'_>, input: &Input) -> Result<&'c ObjectSchema, SalesforceError> {
     let name = input.object_type().ok_or_else(|| {
-        SalesforceError::new(400, "INVALID_INPUT", "Include an entity type in the attributes of each record: {\"attributes\":{\"type\":..}}")
+        SalesforceError::new(
+            400,
+            "INVALID_INPUT",
+            "Include an entity type in the attributes of each record: {\"attributes\":{\"type\":..}}",
+        )
     })?;
-    context.object(&name).map_err(|_| SalesforceError::new(400, "INVALID_TYPE", format!("sObject type '{name}' is not supported.")))
+    context.object(&name).map_err(|_| {
+        SalesforceError::new(400, "INVALID_TYPE", format!("sObject type '{name}' is not supported."))
+    })
 }
 
 fn collection_id(object: &ObjectSchema, given: &str) -> Result<String, SalesforceError> {
-    let id = ids::widen(given).ok_or_else(|| SalesforceError::new(400, "MALFORMED_ID", format!("malformed id {given}")))?;
+    let id = ids::widen(given)
+        .ok_or_else(|| SalesforceError::new(400, "MALFORMED_ID", format!("malformed id {given}")))?;
     if id.get(..3) == object.key_prefix.as_deref() {
         return Ok(id);
     }
@@ -195,14 +209,18 @@ pub(super) fn of_object(call: &Call<'_>, name: &str) -> Answer {
     let schema = call.server.org.schema();
     let object = call.visible_object(&schema, name)?;
     call.allow(&["GET", "HEAD", "POST"])?;
-    let split = |list: Option<&str>| list.unwrap_or_default().split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>();
+    let split = |list: Option<&str>| {
+        list.unwrap_or_default().split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>()
+    };
     let request: Retrieve = if call.method() == "POST" {
         call.body()?
     } else {
         Retrieve { ids: split(call.request.param("ids")), fields: split(call.request.param("fields")) }
     };
     if request.ids.len() > MAX_RETRIEVED {
-        let message = format!("record limit reached. cannot submit more than {MAX_RETRIEVED} records into this request");
+        let message = format!(
+            "record limit reached. cannot submit more than {MAX_RETRIEVED} records into this request"
+        );
         return Err(SalesforceError::new(400, "EXCEEDED_ID_LIMIT", message));
     }
     let fields = sobject::named_fields(call, object, &request.fields.join(","))?;
@@ -212,7 +230,11 @@ pub(super) fn of_object(call: &Call<'_>, name: &str) -> Answer {
             out.push(b',');
         }
         let id = collection_id(object, given)?;
-        let found = call.server.org.find_in(call.transaction, object, &id)?.filter(|record| !record.is_true("IsDeleted"));
+        let found = call
+            .server
+            .org
+            .find_in(call.transaction, object, &id)?
+            .filter(|record| !record.is_true("IsDeleted"));
         let record = match found {
             Some(_) => query::record(call, object, &id, &fields)?,
             None => None,

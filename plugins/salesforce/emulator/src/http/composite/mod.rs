@@ -8,7 +8,7 @@ mod tree;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::data;
@@ -47,7 +47,9 @@ pub(crate) fn answer(call: &Call<'_>, path: &[&str]) -> Answer {
 /// How many API calls a request counts as: each part of a batch is one.
 pub(crate) fn calls_of(call: &Call<'_>) -> u32 {
     match call.path {
-        [composite, batch] if composite == "composite" && batch == "batch" => batch::parts_in(&call.request.body),
+        [composite, batch] if composite == "composite" && batch == "batch" => {
+            batch::parts_in(&call.request.body)
+        }
         _ => 1,
     }
 }
@@ -55,7 +57,8 @@ pub(crate) fn calls_of(call: &Call<'_>) -> u32 {
 fn resources(call: &Call<'_>) -> ApiResponse {
     let base = call.base();
     let names = ["batch", "sobjects", "tree"];
-    let map: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), json!(format!("{base}/composite/{name}")))).collect();
+    let map: Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), json!(format!("{base}/composite/{name}")))).collect();
     ApiResponse::json(200, &Value::Object(map))
 }
 
@@ -94,7 +97,11 @@ impl Done {
 fn composite(call: &Call<'_>) -> Answer {
     let request: Composite = call.body()?;
     check(&request)?;
-    let done = if request.all_or_none && call.transaction.is_none() { all_or_none(call, &request)? } else { run(call, &request, false) };
+    let done = if request.all_or_none && call.transaction.is_none() {
+        all_or_none(call, &request)?
+    } else {
+        run(call, &request, false)
+    };
     Ok(ApiResponse::raw_json(200, render(&done)))
 }
 
@@ -102,25 +109,33 @@ fn check(request: &Composite) -> Result<(), SalesforceError> {
     let refuse = |message: String| Err(SalesforceError::new(400, "LIMIT_EXCEEDED", message));
     let parts = &request.composite_request;
     if parts.len() > MAX_PARTS {
-        return refuse(format!("The maximum number of subrequests is {MAX_PARTS}. Reduce the number of subrequests and try again."));
+        return refuse(format!(
+            "The maximum number of subrequests is {MAX_PARTS}. Reduce the number of subrequests and try again."
+        ));
     }
     let heavy = |part: &&Part| {
         let path = part.url.split('?').next().unwrap_or_default();
         path.contains("/query") || path.contains("/composite/sobjects")
     };
     if parts.iter().filter(heavy).count() > MAX_HEAVY {
-        return refuse(format!("Cannot have more than {MAX_HEAVY} query or sObject Collections operations in a request"));
+        return refuse(format!(
+            "Cannot have more than {MAX_HEAVY} query or sObject Collections operations in a request"
+        ));
     }
     let mut seen = std::collections::HashSet::new();
     for part in parts {
         let id = part.reference_id.as_str();
         let first = id.chars().next().is_some_and(|c| c.is_ascii_alphabetic());
         if !first || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            let message = format!("Provided referenceId ('{id}') must start with a letter or a number, and it can contain only letters, numbers and underscores ('_').");
+            let message = format!(
+                "Provided referenceId ('{id}') must start with a letter or a number, and it can contain only letters, numbers and underscores ('_')."
+            );
             return Err(SalesforceError::new(400, "INVALID_INPUT", message));
         }
         if !seen.insert(id.to_lowercase()) {
-            let message = format!("ReferenceId : {id} is used more than once; reference IDs must be unique (case-insensitively) within a request.");
+            let message = format!(
+                "ReferenceId : {id} is used more than once; reference IDs must be unique (case-insensitively) within a request."
+            );
             return Err(SalesforceError::new(400, "INVALID_INPUT", message));
         }
     }
@@ -142,7 +157,9 @@ fn all_or_none(call: &Call<'_>, request: &Composite) -> Result<Vec<Done>, Salesf
         Ok(()) => Ok(done),
         Err(error) if error.code == ROLLED_BACK => {
             for part in done.iter_mut().filter(|part| !part.failed()) {
-                part.response = halted("The transaction was rolled back since another operation in the same transaction failed.");
+                part.response = halted(
+                    "The transaction was rolled back since another operation in the same transaction failed.",
+                );
             }
             Ok(done)
         }
@@ -192,7 +209,8 @@ fn run_part(call: &Call<'_>, part: &Part, results: &Results) -> ApiResponse {
     let mut headers = HeaderMap::new();
     for (name, value) in &part.http_headers {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&text)) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&text))
+        {
             headers.insert(name, value);
         }
     }
@@ -202,13 +220,19 @@ fn run_part(call: &Call<'_>, part: &Part, results: &Results) -> ApiResponse {
 /// Calls a resource as a part of this request, with the faults that strike it.
 fn subrequest(call: &Call<'_>, method: &str, url: &str, headers: HeaderMap, body: String) -> ApiResponse {
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
-        return ApiResponse::error(&SalesforceError::new(405, "METHOD_NOT_ALLOWED", format!("HTTP Method '{method}' not allowed.")));
+        return ApiResponse::error(&SalesforceError::new(
+            405,
+            "METHOD_NOT_ALLOWED",
+            format!("HTTP Method '{method}' not allowed."),
+        ));
     };
     let target = url.strip_prefix("/services/data").map_or(url, |rest| rest.trim_start_matches('/'));
     let target = format!("/services/data/{}", target.trim_start_matches('/'));
     let request = ApiRequest::new(method, &target, headers, body.into());
     let version = request.segments.get(2).and_then(|version| super::versions::parse(version));
-    let Some(version) = version.filter(|version| (super::versions::OLDEST..=super::versions::NEWEST).contains(version)) else {
+    let Some(version) =
+        version.filter(|version| (super::versions::OLDEST..=super::versions::NEWEST).contains(version))
+    else {
         return ApiResponse::error(&SalesforceError::no_such_resource());
     };
     let (resource, object) = data::classify(&request);
@@ -218,10 +242,24 @@ fn subrequest(call: &Call<'_>, method: &str, url: &str, headers: HeaderMap, body
         return reply;
     }
     let path = request.segments.get(3..).unwrap_or_default();
-    if path.first().is_some_and(|first| first == "composite") && matches!(path.get(1).map(String::as_str), None | Some("batch")) {
-        return ApiResponse::error(&SalesforceError::new(400, "INVALID_INPUT", "Composite requests cannot contain composite or batch subrequests"));
+    if path.first().is_some_and(|first| first == "composite")
+        && matches!(path.get(1).map(String::as_str), None | Some("batch"))
+    {
+        return ApiResponse::error(&SalesforceError::new(
+            400,
+            "INVALID_INPUT",
+            "Composite requests cannot contain composite or batch subrequests",
+        ));
     }
-    let part = Call { server: call.server, request: &request, version, path, session: call.session, plan: &plan, transaction: call.transaction };
+    let part = Call {
+        server: call.server,
+        request: &request,
+        version,
+        path,
+        session: call.session,
+        plan: &plan,
+        transaction: call.transaction,
+    };
     data::resource(&part).unwrap_or_else(|error| ApiResponse::error(&error))
 }
 

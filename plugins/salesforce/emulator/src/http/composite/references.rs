@@ -52,7 +52,8 @@ impl Results {
     fn value(&self, expression: &str) -> Result<String, String> {
         let end = expression.find(['.', '[']).unwrap_or(expression.len());
         let (reference, path) = expression.split_at(end);
-        let missing = || format!("Invalid reference specified. No value for {expression} found in {reference}");
+        let missing =
+            || format!("Invalid reference specified. No value for {expression} found in {reference}");
         let mut value = self.values.get(reference).and_then(Option::as_ref).ok_or_else(missing)?;
         for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {
             value = match step.strip_suffix(']') {
@@ -73,7 +74,9 @@ impl Results {
 /// A field, in any case: `id` of a create and `Id` of a record are both written both ways.
 fn field<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     let fields = value.as_object()?;
-    fields.get(name).or_else(|| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+    fields
+        .get(name)
+        .or_else(|| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
 }
 
 #[cfg(test)]
@@ -84,7 +87,10 @@ mod tests {
     fn results() -> Results {
         let mut results = Results::default();
         results.add("made", &ApiResponse::json(201, &json!({ "id": "001A", "success": true })));
-        results.add("found", &ApiResponse::json(200, &json!({ "records": [{ "Id": "003B", "Name": "A \"B\"" }] })));
+        results.add(
+            "found",
+            &ApiResponse::json(200, &json!({ "records": [{ "Id": "003B", "Name": "A \"B\"" }] })),
+        );
         results.add("failed", &ApiResponse::json(400, &json!([{ "errorCode": "X" }])));
         results
     }
@@ -99,7 +105,9 @@ mod tests {
 
     #[test]
     fn references_to_failures_or_nothing_are_errors() {
-        for expression in ["@{failed.id}", "@{absent.id}", "@{made.nothing}", "@{found.records[7].Id}", "@{found.records}"] {
+        for expression in
+            ["@{failed.id}", "@{absent.id}", "@{made.nothing}", "@{found.records[7].Id}", "@{found.records}"]
+        {
             assert!(results().fill_text(expression).is_err(), "{expression}");
         }
         assert_eq!(results().fill_text("a@{b").unwrap(), "a@{b");

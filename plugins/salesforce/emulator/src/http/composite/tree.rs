@@ -36,11 +36,15 @@ pub(super) fn tree(call: &Call<'_>, name: &str) -> Answer {
     let mut made = Vec::new();
     let mut failed = String::new();
     let outcome = call.write(|context| {
-        request.records.iter().try_for_each(|input| create(context, object, input, None, MAX_DEPTH, &mut made, &mut failed))
+        request
+            .records
+            .iter()
+            .try_for_each(|input| create(context, object, input, None, MAX_DEPTH, &mut made, &mut failed))
     });
     match outcome {
         Ok(()) => {
-            let results: Vec<_> = made.iter().map(|made| json!({ "referenceId": made.reference, "id": made.id })).collect();
+            let results: Vec<_> =
+                made.iter().map(|made| json!({ "referenceId": made.reference, "id": made.id })).collect();
             Ok(ApiResponse::json(201, &json!({ "hasErrors": false, "results": results })))
         }
         Err(error) => {
@@ -62,16 +66,23 @@ fn create(
     let reference = input.reference_id().unwrap_or_default();
     failed.clone_from(&reference);
     if made.len() >= MAX_RECORDS {
-        let message = format!("record limit reached. cannot submit more than {MAX_RECORDS} records into this request");
+        let message =
+            format!("record limit reached. cannot submit more than {MAX_RECORDS} records into this request");
         return Err(SalesforceError::new(400, "EXCEEDED_ID_LIMIT", message));
     }
     if depth == 0 {
-        return Err(SalesforceError::new(400, "INVALID_INPUT", format!("sObject trees can have at most {MAX_DEPTH} levels")));
+        return Err(SalesforceError::new(
+            400,
+            "INVALID_INPUT",
+            format!("sObject trees can have at most {MAX_DEPTH} levels"),
+        ));
     }
     let (mut own, mut children) = (Vec::new(), Vec::new());
     for (name, raw) in &input.fields {
         match object.child_relationship(name) {
-            Some(relationship) if raw.get().trim_start().starts_with('{') => children.push((relationship, raw)),
+            Some(relationship) if raw.get().trim_start().starts_with('{') => {
+                children.push((relationship, raw))
+            }
             _ => own.push((name.clone(), raw.clone())),
         }
     }
@@ -85,7 +96,15 @@ fn create(
         let records: Records = serde_json::from_str(raw.get())
             .map_err(|error| SalesforceError::new(400, "JSON_PARSER_ERROR", error.to_string()))?;
         for input in &records.records {
-            create(context, child, input, Some((relationship.field.as_str(), id.as_str())), depth - 1, made, failed)?;
+            create(
+                context,
+                child,
+                input,
+                Some((relationship.field.as_str(), id.as_str())),
+                depth - 1,
+                made,
+                failed,
+            )?;
         }
     }
     Ok(())

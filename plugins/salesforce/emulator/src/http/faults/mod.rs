@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use plan::{headers_too_large, uri_too_long, Plan, Tamper};
+pub(crate) use plan::{Plan, Tamper, headers_too_large, uri_too_long};
 
 use super::log::Resource;
 use crate::org::lock;
@@ -275,7 +275,8 @@ impl FaultControl {
                 continue;
             }
             active.seen += 1;
-            if active.seen > active.rule.after && active.rule.times.is_none_or(|times| active.struck < times) {
+            if active.seen > active.rule.after && active.rule.times.is_none_or(|times| active.struck < times)
+            {
                 active.struck += 1;
                 struck.push(active.rule.fault.clone());
             }
@@ -291,7 +292,8 @@ mod tests {
     #[test]
     fn a_rule_strikes_after_so_many_and_so_often() {
         let faults = FaultControl::default();
-        faults.add(FaultRule::new(Resource::Query, Fault::QueryTimeout).after(1).times(2).on_object("Contact"));
+        faults
+            .add(FaultRule::new(Resource::Query, Fault::QueryTimeout).after(1).times(2).on_object("Contact"));
         let strikes = |resource, object| faults.strike(resource, object).len();
         assert_eq!(strikes(Resource::QueryMore, Some("Contact")), 0);
         assert_eq!(strikes(Resource::Query, Some("Lead")), 0);
@@ -302,9 +304,11 @@ mod tests {
 
     #[test]
     fn rules_read_from_json_with_their_defaults() {
-        let rule: FaultRule = serde_json::from_str(r#"{"resource":"query_more","fault":{"kind":"body_cut"}}"#).unwrap();
+        let rule: FaultRule =
+            serde_json::from_str(r#"{"resource":"query_more","fault":{"kind":"body_cut"}}"#).unwrap();
         assert_eq!(rule, FaultRule::new(Resource::QueryMore, Fault::BodyCut { chunked: false }));
-        let rule: FaultRule = serde_json::from_str(r#"{"times":null,"fault":{"kind":"session_rejected"}}"#).unwrap();
+        let rule: FaultRule =
+            serde_json::from_str(r#"{"times":null,"fault":{"kind":"session_rejected"}}"#).unwrap();
         assert_eq!(rule, FaultRule::new(Resource::Any, Fault::SessionRejected).forever());
     }
 }

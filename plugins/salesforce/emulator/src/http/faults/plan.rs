@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::Fault;
 use crate::error::SalesforceError;
-use crate::http::message::{ApiRequest, ApiResponse};
 use crate::http::Server;
+use crate::http::message::{ApiRequest, ApiResponse};
 
 /// Longest stall or delay.
 const MAX_WAIT: Duration = Duration::from_secs(120);
@@ -30,7 +30,9 @@ pub(crate) struct Plan {
 /// How an answer is spoilt on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tamper {
-    Cut { chunked: bool },
+    Cut {
+        chunked: bool,
+    },
     Stall(Duration),
     FalseGzip,
     DoubleGzip,
@@ -65,7 +67,11 @@ impl Plan {
             Fault::ObjectDisappears { object } => server.org.hide_object(&object),
             Fault::InvalidQueryLocator => {
                 server.forget_locator(request);
-                self.reply_error(&SalesforceError::new(400, "INVALID_QUERY_LOCATOR", "invalid query locator"));
+                self.reply_error(&SalesforceError::new(
+                    400,
+                    "INVALID_QUERY_LOCATOR",
+                    "invalid query locator",
+                ));
             }
             Fault::ShortPage { bytes } => self.page_bytes = Some(bytes),
             Fault::Delay { milliseconds } => self.delay = Some(wait(milliseconds)),
@@ -118,12 +124,14 @@ fn name(fault: &Fault) -> String {
 
 /// Faults whose answer depends on nothing.
 fn static_answer(fault: Fault) -> ApiResponse {
-    let error = |status, code: &str, message: &str| ApiResponse::error(&SalesforceError::new(status, code, message));
+    let error =
+        |status, code: &str, message: &str| ApiResponse::error(&SalesforceError::new(status, code, message));
     let limit = |message| error(403, "REQUEST_LIMIT_EXCEEDED", message);
     match fault {
-        Fault::RefreshRefused => {
-            ApiResponse::json(400, &json!({ "error": "invalid_grant", "error_description": "expired access/refresh token" }))
-        }
+        Fault::RefreshRefused => ApiResponse::json(
+            400,
+            &json!({ "error": "invalid_grant", "error_description": "expired access/refresh token" }),
+        ),
         Fault::ApiDisabledForOrg => {
             error(403, "API_DISABLED_FOR_ORG", "The REST API is not enabled for this Organization.")
         }
@@ -147,7 +155,9 @@ fn static_answer(fault: Fault) -> ApiResponse {
                 None => answer,
             }
         }
-        Fault::ServerUnavailable => error(503, "SERVER_UNAVAILABLE", "The server is too busy. Try again later."),
+        Fault::ServerUnavailable => {
+            error(503, "SERVER_UNAVAILABLE", "The server is too busy. Try again later.")
+        }
         Fault::ServerUnavailablePage => ApiResponse::html(503, MAINTENANCE),
         Fault::MaintenancePage => ApiResponse::html(200, MAINTENANCE),
         Fault::LoginPage => ApiResponse::html(200, LOGIN),
@@ -174,7 +184,9 @@ fn static_answer(fault: Fault) -> ApiResponse {
         Fault::UnableToLockRow => {
             error(400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 1 records")
         }
-        Fault::Error { status, code, message } => ApiResponse::error(&SalesforceError::new(status, code, message)),
+        Fault::Error { status, code, message } => {
+            ApiResponse::error(&SalesforceError::new(status, code, message))
+        }
         _ => ApiResponse::error(&SalesforceError::invalid_session()),
     }
 }

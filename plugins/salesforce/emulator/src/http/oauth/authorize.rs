@@ -7,9 +7,9 @@ use http::Method;
 use url::Url;
 
 use super::store::Code;
-use super::{equal, random_text, DEFAULT_SCOPE};
-use crate::http::message::{ApiRequest, ApiResponse};
+use super::{DEFAULT_SCOPE, equal, random_text};
 use crate::http::Server;
+use crate::http::message::{ApiRequest, ApiResponse};
 
 /// Salesforce's codes live 15 minutes.
 const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -18,7 +18,12 @@ pub(crate) fn authorize(server: &Server, request: &ApiRequest) -> ApiResponse {
     let fields = if request.method == Method::POST { request.form() } else { request.query.clone() };
     let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let page = |error: &str, description: &str| {
-        ApiResponse::html(400, format!("<!doctype html><html><body><p>error={error}&amp;error_description={description}</p></body></html>"))
+        ApiResponse::html(
+            400,
+            format!(
+                "<!doctype html><html><body><p>error={error}&amp;error_description={description}</p></body></html>"
+            ),
+        )
     };
     if !equal(field("client_id").unwrap_or_default(), &server.credentials.client_id) {
         return page("invalid_client_id", "client identifier invalid");
@@ -44,7 +49,9 @@ pub(crate) fn authorize(server: &Server, request: &ApiRequest) -> ApiResponse {
     }
     match field("decision") {
         Some("deny") => return fail(redirect, "access_denied", "end-user denied authorization"),
-        None if field("prompt").is_some_and(|prompt| prompt.contains("consent") || prompt.contains("login")) => {
+        None if field("prompt")
+            .is_some_and(|prompt| prompt.contains("consent") || prompt.contains("login")) =>
+        {
             return form(&server.credentials.username, &fields);
         }
         _ => {}
@@ -63,21 +70,34 @@ pub(crate) fn authorize(server: &Server, request: &ApiRequest) -> ApiResponse {
         redirect.query_pairs_mut().append_pair("state", state);
     }
     redirect.query_pairs_mut().append_pair("sfdc_community_url", &server.instance_url());
-    ApiResponse::empty(302).with_header("location", redirect.to_string()).with_header("x-request-id", random_text(16))
+    ApiResponse::empty(302)
+        .with_header("location", redirect.to_string())
+        .with_header("x-request-id", random_text(16))
 }
 
 fn form(username: &str, fields: &[(String, String)]) -> ApiResponse {
-    use std::fmt::Write as _;
-    let mut page = String::from("<!doctype html><html><head><title>Allow Access?</title></head><body><form method=\"post\">");
-    let _ = write!(page, "<p>Allow access as {}?</p>", escape(username));
-    for (name, value) in fields {
-        let _ = write!(page, "<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value));
-    }
-    page.push_str("<button name=\"decision\" value=\"allow\">Allow</button><button name=\"decision\" value=\"deny\">Deny</button></form></body></html>");
-    ApiResponse::html(200, page)
+    let hidden: String = fields
+        .iter()
+        .map(|(name, value)| {
+            format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value))
+        })
+        .collect();
+    ApiResponse::html(
+        200,
+        format!(
+            "<!doctype html><html><head><title>Allow Access?</title></head><body><form method=\"post\">\
+             <p>Allow access as {}?</p>{hidden}<button name=\"decision\" value=\"allow\">Allow</button>\
+             <button name=\"decision\" value=\"deny\">Deny</button></form></body></html>",
+            escape(username)
+        ),
+    )
 }
 
 /// Makes text safe inside HTML and XML.
 pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }

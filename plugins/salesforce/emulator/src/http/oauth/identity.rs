@@ -1,10 +1,10 @@
 //! Who a token belongs to: the identity URL, userinfo, introspection, revocation and the discovery document.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
-use super::{equal, OAuthError};
-use crate::http::message::{ApiRequest, ApiResponse};
+use super::{OAuthError, equal};
 use crate::http::Server;
+use crate::http::message::{ApiRequest, ApiResponse};
 
 /// `/id/ORG/USER`.
 pub(crate) fn identity(server: &Server, request: &ApiRequest) -> ApiResponse {
@@ -30,7 +30,16 @@ pub(crate) fn identity(server: &Server, request: &ApiRequest) -> ApiResponse {
     body["status"] = json!({ "created_date": null, "body": null });
     body["is_app_installed"] = json!(true);
     if let Value::Object(fields) = &mut body {
-        for renamed in ["name", "given_name", "family_name", "zoneinfo", "sub", "preferred_username", "profile", "picture"] {
+        for renamed in [
+            "name",
+            "given_name",
+            "family_name",
+            "zoneinfo",
+            "sub",
+            "preferred_username",
+            "profile",
+            "picture",
+        ] {
             fields.remove(renamed);
         }
     }
@@ -52,7 +61,8 @@ pub(crate) fn userinfo(server: &Server, request: &ApiRequest) -> ApiResponse {
 
 fn session_is_missing(server: &Server, request: &ApiRequest) -> bool {
     let now = server.org.clock.now();
-    let given = request.token().or_else(|| request.param("oauth_token")).or_else(|| request.param("access_token"));
+    let given =
+        request.token().or_else(|| request.param("oauth_token")).or_else(|| request.param("access_token"));
     given.and_then(|token| server.tokens.session(token, now)).is_none()
 }
 
@@ -122,24 +132,35 @@ pub(crate) fn introspect(server: &Server, request: &ApiRequest) -> ApiResponse {
     let form = request.form();
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let basic = super::basic_credentials(request);
-    let id = field("client_id").map(str::to_owned).or_else(|| basic.as_ref().map(|(id, _)| id.clone())).unwrap_or_default();
-    let secret = field("client_secret").map(str::to_owned).or_else(|| basic.map(|(_, secret)| secret)).unwrap_or_default();
+    let id = field("client_id")
+        .map(str::to_owned)
+        .or_else(|| basic.as_ref().map(|(id, _)| id.clone()))
+        .unwrap_or_default();
+    let secret = field("client_secret")
+        .map(str::to_owned)
+        .or_else(|| basic.map(|(_, secret)| secret))
+        .unwrap_or_default();
     if !equal(&id, &server.credentials.client_id) || !equal(&secret, &server.credentials.client_secret) {
-        return OAuthError::new("invalid_client", "invalid client credentials").with_status(401).into_response();
+        return OAuthError::new("invalid_client", "invalid client credentials")
+            .with_status(401)
+            .into_response();
     }
     let token = field("token").unwrap_or_default();
     if let Some(session) = server.tokens.session(token, server.org.clock.now()) {
-        return ApiResponse::json(200, &json!({
-            "active": true,
-            "scope": session.scope,
-            "client_id": server.credentials.client_id,
-            "username": server.credentials.username,
-            "sub": server.identity_url(&session.user_id),
-            "token_type": "access_token",
-            "exp": session.expires_at.as_second(),
-            "iat": session.issued_at.as_second(),
-            "nbf": session.issued_at.as_second(),
-        }));
+        return ApiResponse::json(
+            200,
+            &json!({
+                "active": true,
+                "scope": session.scope,
+                "client_id": server.credentials.client_id,
+                "username": server.credentials.username,
+                "sub": server.identity_url(&session.user_id),
+                "token_type": "access_token",
+                "exp": session.expires_at.as_second(),
+                "iat": session.issued_at.as_second(),
+                "nbf": session.issued_at.as_second(),
+            }),
+        );
     }
     let active = server.tokens.refresh_is_active(token);
     ApiResponse::json(200, &json!({ "active": active }))
@@ -148,19 +169,22 @@ pub(crate) fn introspect(server: &Server, request: &ApiRequest) -> ApiResponse {
 /// `/.well-known/openid-configuration`.
 pub(crate) fn openid_configuration(server: &Server) -> ApiResponse {
     let base = server.login_url();
-    ApiResponse::json(200, &json!({
-        "issuer": base,
-        "authorization_endpoint": format!("{base}/services/oauth2/authorize"),
-        "token_endpoint": format!("{base}/services/oauth2/token"),
-        "revocation_endpoint": format!("{base}/services/oauth2/revoke"),
-        "userinfo_endpoint": format!("{base}/services/oauth2/userinfo"),
-        "introspection_endpoint": format!("{base}/services/oauth2/introspect"),
-        "scopes_supported": ["id", "api", "web", "full", "refresh_token", "offline_access"],
-        "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "password", super::jwt::GRANT_TYPE],
-        "code_challenge_methods_supported": ["S256"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-    }))
+    ApiResponse::json(
+        200,
+        &json!({
+            "issuer": base,
+            "authorization_endpoint": format!("{base}/services/oauth2/authorize"),
+            "token_endpoint": format!("{base}/services/oauth2/token"),
+            "revocation_endpoint": format!("{base}/services/oauth2/revoke"),
+            "userinfo_endpoint": format!("{base}/services/oauth2/userinfo"),
+            "introspection_endpoint": format!("{base}/services/oauth2/introspect"),
+            "scopes_supported": ["id", "api", "web", "full", "refresh_token", "offline_access"],
+            "response_types_supported": ["code"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "password", super::jwt::GRANT_TYPE],
+            "code_challenge_methods_supported": ["S256"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+        }),
+    )
 }

@@ -1,11 +1,11 @@
 //! The JWT bearer grant: an assertion signed with RS256 by the key of a registered certificate.
 
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::Engine as _;
-use ring::signature::{UnparsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde::Deserialize;
 
-use super::{equal, OAuthError};
+use super::{OAuthError, equal};
 use crate::http::Server;
 
 pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -18,7 +18,8 @@ pub struct PublicKey {
 }
 
 /// `AlgorithmIdentifier` of rsaEncryption with null parameters: what precedes the key in a SubjectPublicKeyInfo.
-const RSA_ENCRYPTION: [u8; 15] = [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+const RSA_ENCRYPTION: [u8; 15] =
+    [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
 
 impl PublicKey {
     /// Reads `-----BEGIN CERTIFICATE-----`, `-----BEGIN PUBLIC KEY-----` or `-----BEGIN RSA PUBLIC KEY-----`.
@@ -29,7 +30,8 @@ impl PublicKey {
         if pem.contains("BEGIN RSA PUBLIC KEY") {
             return Some(Self { der });
         }
-        let start = der.windows(RSA_ENCRYPTION.len()).position(|window| window == RSA_ENCRYPTION)? + RSA_ENCRYPTION.len();
+        let start = der.windows(RSA_ENCRYPTION.len()).position(|window| window == RSA_ENCRYPTION)?
+            + RSA_ENCRYPTION.len();
         let bits = der_content(der.get(start..)?, 0x03)?;
         // The first byte of a BIT STRING counts unused bits: none.
         let (unused, key) = bits.split_first()?;
@@ -89,13 +91,18 @@ pub(super) fn check(server: &Server, assertion: &str) -> Result<(), OAuthError> 
     if !equal(&claims.iss, &server.credentials.client_id) {
         return Err(OAuthError::new("invalid_client_id", "client identifier invalid"));
     }
-    let key = server.credentials.jwt_key.as_ref().ok_or_else(|| refuse("user hasn't approved this consumer"))?;
+    let key =
+        server.credentials.jwt_key.as_ref().ok_or_else(|| refuse("user hasn't approved this consumer"))?;
     let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refuse("invalid assertion"))?;
     UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &key.der)
         .verify(signed.as_bytes(), &signature)
         .map_err(|_| refuse("invalid assertion"))?;
     let now = server.org.clock.now().as_second();
-    let expiry = claims.exp.as_i64().or_else(|| claims.exp.to_string().split('.').next()?.parse().ok()).unwrap_or_default();
+    let expiry = claims
+        .exp
+        .as_i64()
+        .or_else(|| claims.exp.to_string().split('.').next()?.parse().ok())
+        .unwrap_or_default();
     if expiry <= now {
         return Err(refuse("assertion expired"));
     }
@@ -106,7 +113,8 @@ pub(super) fn check(server: &Server, assertion: &str) -> Result<(), OAuthError> 
     let own = [server.login_url(), server.instance_url()];
     let accepted = |audience: &String| {
         let audience = audience.trim_end_matches('/').trim_end_matches("/services/oauth2/token");
-        matches!(audience, "https://login.salesforce.com" | "https://test.salesforce.com") || own.iter().any(|url| url == audience)
+        matches!(audience, "https://login.salesforce.com" | "https://test.salesforce.com")
+            || own.iter().any(|url| url == audience)
     };
     if !audiences.iter().any(accepted) {
         return Err(refuse("audience is invalid"));

@@ -8,19 +8,19 @@ mod store;
 
 use std::time::Duration;
 
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::{digest, hmac};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 pub(crate) use authorize::{authorize, escape};
 pub(crate) use device::{device_page, start as start_device};
 pub(crate) use identity::{identity, introspect, openid_configuration, revoke, userinfo};
 pub use jwt::PublicKey;
-pub(crate) use store::{random_text, Session, TokenStore};
+pub(crate) use store::{Session, TokenStore, random_text};
 
-use super::message::{ApiRequest, ApiResponse};
 use super::Server;
+use super::message::{ApiRequest, ApiResponse};
 use store::Redeemed;
 
 /// The connected app and the user whom the emulator knows.
@@ -39,7 +39,10 @@ pub(crate) struct Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("client_id", &self.client_id).field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("client_id", &self.client_id)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
@@ -68,7 +71,9 @@ impl OAuthError {
 
     pub(crate) fn into_response(self) -> ApiResponse {
         let body = json!({ "error": self.error, "error_description": self.description });
-        ApiResponse::json(self.status, &body).with_header("cache-control", "no-store").with_header("pragma", "no-cache")
+        ApiResponse::json(self.status, &body)
+            .with_header("cache-control", "no-store")
+            .with_header("pragma", "no-cache")
     }
 }
 
@@ -87,7 +92,8 @@ pub(crate) fn token(server: &Server, request: &ApiRequest) -> ApiResponse {
     let form = request.form();
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     if field("response_type") == Some("device_code") {
-        return start_device(server, field("client_id"), field("scope")).unwrap_or_else(OAuthError::into_response);
+        return start_device(server, field("client_id"), field("scope"))
+            .unwrap_or_else(OAuthError::into_response);
     }
     match grant(server, request, &field) {
         Ok(grant) => issue(server, grant),
@@ -101,7 +107,8 @@ fn grant<'f>(
     field: &impl Fn(&str) -> Option<&'f str>,
 ) -> Result<Grant, OAuthError> {
     let basic = basic_credentials(request);
-    let client_id = field("client_id").map(str::to_owned).or_else(|| basic.as_ref().map(|(id, _)| id.clone()));
+    let client_id =
+        field("client_id").map(str::to_owned).or_else(|| basic.as_ref().map(|(id, _)| id.clone()));
     let client_secret = field("client_secret").map(str::to_owned).or_else(|| basic.map(|(_, secret)| secret));
     let credentials = &server.credentials;
     let grant_type = field("grant_type").unwrap_or_default();
@@ -131,13 +138,18 @@ fn grant<'f>(
     match grant_type {
         "client_credentials" => Ok(Grant::new(server, DEFAULT_SCOPE).showing_scope()),
         "password" => {
-            check_password(server, field("username").unwrap_or_default(), field("password").unwrap_or_default())?;
+            check_password(
+                server,
+                field("username").unwrap_or_default(),
+                field("password").unwrap_or_default(),
+            )?;
             Ok(Grant::new(server, DEFAULT_SCOPE))
         }
         "refresh_token" => refresh(server, field("refresh_token").unwrap_or_default()),
         "authorization_code" => code(server, field),
         _ => {
-            let device = device::poll(server, field("code").or_else(|| field("device_code")).unwrap_or_default())?;
+            let device =
+                device::poll(server, field("code").or_else(|| field("device_code")).unwrap_or_default())?;
             let mut grant = Grant::new(server, &device.scope).showing_scope();
             grant.add_refresh(server);
             Ok(grant)
@@ -165,7 +177,10 @@ impl Grant {
     }
 
     fn add_refresh(&mut self, server: &Server) {
-        let allowed = self.scope.split_whitespace().any(|scope| matches!(scope, "refresh_token" | "offline_access" | "full"));
+        let allowed = self
+            .scope
+            .split_whitespace()
+            .any(|scope| matches!(scope, "refresh_token" | "offline_access" | "full"));
         if allowed {
             let (token, family) = server.tokens.new_refresh(&self.user_id, &self.scope, None);
             self.refresh_token = Some(token);
@@ -177,13 +192,9 @@ impl Grant {
 fn refresh(server: &Server, token: &str) -> Result<Grant, OAuthError> {
     match server.tokens.redeem(token, server.credentials.rotate_refresh_tokens) {
         Redeemed::Refused => Err(OAuthError::expired()),
-        Redeemed::Good { user_id, scope, family, rotated_to } => Ok(Grant {
-            user_id,
-            scope,
-            family: Some(family),
-            refresh_token: rotated_to,
-            show_scope: true,
-        }),
+        Redeemed::Good { user_id, scope, family, rotated_to } => {
+            Ok(Grant { user_id, scope, family: Some(family), refresh_token: rotated_to, show_scope: true })
+        }
     }
 }
 
@@ -222,7 +233,11 @@ pub(crate) fn check_password(server: &Server, username: &str, password: &str) ->
     let with_token = format!("{}{}", credentials.password, credentials.security_token);
     let name_fits = equal(&username.to_lowercase(), &credentials.username.to_lowercase());
     let password_fits = equal(password, &credentials.password) | equal(password, &with_token);
-    if name_fits && password_fits { Ok(()) } else { Err(OAuthError::new("invalid_grant", "authentication failure")) }
+    if name_fits && password_fits {
+        Ok(())
+    } else {
+        Err(OAuthError::new("invalid_grant", "authentication failure"))
+    }
 }
 
 fn issue(server: &Server, grant: Grant) -> ApiResponse {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -101,7 +101,11 @@ impl TokenStore {
         if issued.sessions.len() >= MAX_SESSIONS {
             issued.sessions.retain(|_, session| session.expires_at > now);
             if issued.sessions.len() >= MAX_SESSIONS {
-                let oldest = issued.sessions.iter().min_by_key(|(_, session)| session.issued_at).map(|(token, _)| token.clone());
+                let oldest = issued
+                    .sessions
+                    .iter()
+                    .min_by_key(|(_, session)| session.issued_at)
+                    .map(|(token, _)| token.clone());
                 oldest.and_then(|token| issued.sessions.remove(&token));
             }
         }
@@ -209,7 +213,8 @@ impl TokenStore {
     /// Approves the device that shows this user code; whether there is one.
     pub(crate) fn approve_device(&self, user_code: &str) -> bool {
         let mut issued = lock(&self.issued);
-        let found = issued.devices.values_mut().find(|device| device.user_code.eq_ignore_ascii_case(user_code));
+        let found =
+            issued.devices.values_mut().find(|device| device.user_code.eq_ignore_ascii_case(user_code));
         found.map(|device| device.approved = true).is_some()
     }
 
@@ -245,9 +250,12 @@ mod tests {
     fn a_rotated_refresh_token_used_again_takes_its_family_down() {
         let store = TokenStore::default();
         let (first, family) = store.new_refresh("005", "api", None);
-        let Redeemed::Good { rotated_to: Some(second), .. } = store.redeem(&first, true) else { panic!("refused") };
+        let Redeemed::Good { rotated_to: Some(second), .. } = store.redeem(&first, true) else {
+            panic!("refused")
+        };
         let now = Timestamp::now();
-        let session = store.open_session("00D000000000001", "005", "api", Some(family), now, Duration::from_secs(60));
+        let session =
+            store.open_session("00D000000000001", "005", "api", Some(family), now, Duration::from_secs(60));
         assert!(store.session(&session, now).is_some());
         assert_eq!(store.redeem(&first, true), Redeemed::Refused);
         assert_eq!(store.redeem(&second, true), Redeemed::Refused, "the successor went with it");
@@ -258,7 +266,8 @@ mod tests {
     fn sessions_end_with_their_lifetime() {
         let store = TokenStore::default();
         let now = Timestamp::now();
-        let token = store.open_session("00D000000000001AAA", "005", "api", None, now, Duration::from_secs(60));
+        let token =
+            store.open_session("00D000000000001AAA", "005", "api", None, now, Duration::from_secs(60));
         assert!(token.starts_with("00D000000000001!AQ"));
         assert!(store.session(&token, now).is_some());
         assert!(store.session(&token, now + Duration::from_secs(60)).is_none());

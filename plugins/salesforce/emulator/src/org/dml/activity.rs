@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension as _;
 
 use super::Context;
 use crate::error::SalesforceError;
-use crate::org::{row, storage, Record, Value};
+use crate::org::{Record, Value, row, storage};
 use crate::schema::{FieldType, ObjectSchema};
 
 /// Fields of a task that Salesforce computes.
@@ -15,7 +15,14 @@ pub(super) const TASK_FIELDS: [&str; 7] =
     ["IsClosed", "CompletedDateTime", "IsHighPriority", "AccountId", "WhoCount", "WhatCount", "TaskSubtype"];
 /// Fields of an event that Salesforce computes.
 pub(super) const EVENT_FIELDS: [&str; 9] = [
-    "AccountId", "WhoCount", "WhatCount", "ActivityDate", "ActivityDateTime", "StartDateTime", "EndDateTime", "EndDate",
+    "AccountId",
+    "WhoCount",
+    "WhatCount",
+    "ActivityDate",
+    "ActivityDateTime",
+    "StartDateTime",
+    "EndDateTime",
+    "EndDate",
     "DurationInMinutes",
 ];
 
@@ -29,14 +36,20 @@ pub(super) fn take_derived(whole: &Record, old: &Record, changes: &mut Record, f
 }
 
 /// What follows from a task's status, priority and relations.
-pub(super) fn derive_task(context: &Context<'_>, task: &mut Record, old: Option<&Record>) -> Result<(), SalesforceError> {
+pub(super) fn derive_task(
+    context: &Context<'_>,
+    task: &mut Record,
+    old: Option<&Record>,
+) -> Result<(), SalesforceError> {
     let given = |field: &str| old.is_none() && !task.get(field).is_null();
     let closed = match task.text("Status") {
         Some(status) => flag(context, "TaskStatus", "IsClosed", status)?.unwrap_or(status == "Completed"),
         None => false,
     };
     let high = match task.text("Priority") {
-        Some(priority) => flag(context, "TaskPriority", "IsHighPriority", priority)?.unwrap_or(priority == "High"),
+        Some(priority) => {
+            flag(context, "TaskPriority", "IsHighPriority", priority)?.unwrap_or(priority == "High")
+        }
         None => false,
     };
     let completed = match old {
@@ -64,11 +77,17 @@ fn count_relations(activity: &mut Record) {
     activity.set("WhatCount", what);
 }
 
-fn flag(context: &Context<'_>, object: &str, column: &str, value: &str) -> Result<Option<bool>, SalesforceError> {
+fn flag(
+    context: &Context<'_>,
+    object: &str,
+    column: &str,
+    value: &str,
+) -> Result<Option<bool>, SalesforceError> {
     if context.schema.object(object).is_none() {
         return Ok(None);
     }
-    let sql = format!("SELECT \"{column}\" FROM \"{object}\" WHERE \"ApiName\"=?1 OR \"MasterLabel\"=?1 LIMIT 1");
+    let sql =
+        format!("SELECT \"{column}\" FROM \"{object}\" WHERE \"ApiName\"=?1 OR \"MasterLabel\"=?1 LIMIT 1");
     let mut statement = context.conn.prepare_cached(&sql).map_err(storage)?;
     statement.query_row([value], |row| row.get(0)).optional().map_err(storage)
 }
@@ -79,24 +98,36 @@ fn account_of(context: &Context<'_>, activity: &Record) -> Result<Value, Salesfo
     if context.is_id_of("Account", what) {
         return Ok(what.clone());
     }
-    if let Some(what) = what.as_text() {
-        if let Some(object) = context.schema.object_of_id(what).filter(|object| object.field("AccountId").is_some()) {
-            return Ok(Value::from(row::text(context.conn, &object.name, "AccountId", what)?));
-        }
+    let about = what.as_text().and_then(|id| Some((context.schema.object_of_id(id)?, id)));
+    if let Some((object, id)) = about.filter(|(object, _)| object.field("AccountId").is_some()) {
+        return Ok(Value::from(row::text(context.conn, &object.name, "AccountId", id)?));
     }
     let who = activity.get("WhoId");
     match who.as_text() {
-        Some(id) if context.is_id_of("Contact", who) => Ok(Value::from(row::text(context.conn, "Contact", "AccountId", id)?)),
+        Some(id) if context.is_id_of("Contact", who) => {
+            Ok(Value::from(row::text(context.conn, "Contact", "AccountId", id)?))
+        }
         _ => Ok(Value::Null),
     }
 }
 
 /// Completes the times of an event that a caller writes: start and end, or start and length, or a day.
-pub(super) fn complete_event(object: &ObjectSchema, changes: &mut Record, old: Option<&Record>) -> Result<(), SalesforceError> {
+pub(super) fn complete_event(
+    object: &ObjectSchema,
+    changes: &mut Record,
+    old: Option<&Record>,
+) -> Result<(), SalesforceError> {
     if object.name != "Event" {
         return Ok(());
     }
-    const TIMES: [&str; 6] = ["StartDateTime", "EndDateTime", "ActivityDateTime", "ActivityDate", "DurationInMinutes", "IsAllDayEvent"];
+    const TIMES: [&str; 6] = [
+        "StartDateTime",
+        "EndDateTime",
+        "ActivityDateTime",
+        "ActivityDate",
+        "DurationInMinutes",
+        "IsAllDayEvent",
+    ];
     if old.is_some() && !TIMES.iter().any(|field| changes.has(field)) {
         return Ok(());
     }
@@ -106,7 +137,11 @@ pub(super) fn complete_event(object: &ObjectSchema, changes: &mut Record, old: O
         SalesforceError::new(400, "FIELD_INTEGRITY_EXCEPTION", message).with_fields([field])
     };
     if whole.is_true("IsAllDayEvent") {
-        let day = match (changes.get("ActivityDate"), changes.get("StartDateTime"), changes.get("ActivityDateTime")) {
+        let day = match (
+            changes.get("ActivityDate"),
+            changes.get("StartDateTime"),
+            changes.get("ActivityDateTime"),
+        ) {
             (Value::Date(day), _, _) => *day,
             (_, Value::DateTime(at), _) | (_, _, Value::DateTime(at)) => day_of(*at),
             _ => match whole.get("ActivityDate") {
@@ -123,7 +158,12 @@ pub(super) fn complete_event(object: &ObjectSchema, changes: &mut Record, old: O
                 let days = (minutes + 1439) / 1440;
                 day.checked_add(SignedDuration::from_hours(24 * (days - 1).max(0))).unwrap_or(day)
             }
-            _ if changes.has("ActivityDate") || changes.has("StartDateTime") || changes.has("ActivityDateTime") => day,
+            _ if changes.has("ActivityDate")
+                || changes.has("StartDateTime")
+                || changes.has("ActivityDateTime") =>
+            {
+                day
+            }
             _ => match whole.get("EndDateTime") {
                 Value::DateTime(end) => day_of(*end).max(day),
                 _ => day,
@@ -143,7 +183,10 @@ pub(super) fn complete_event(object: &ObjectSchema, changes: &mut Record, old: O
     }
     let given_start = match (changes.get("StartDateTime"), changes.get("ActivityDateTime")) {
         (Value::DateTime(start), Value::DateTime(other)) if start != other => {
-            return Err(inconsistent("Start Date Time and Activity Date Time are inconsistent", "StartDateTime"));
+            return Err(inconsistent(
+                "Start Date Time and Activity Date Time are inconsistent",
+                "StartDateTime",
+            ));
         }
         (Value::DateTime(start), _) | (_, Value::DateTime(start)) => Some(*start),
         _ => None,
@@ -185,15 +228,21 @@ fn missing(fields: &[&str]) -> SalesforceError {
 
 /// What follows from an event's times and relations; also for loaded events, which bring only some of the times.
 pub(super) fn derive_event(context: &Context<'_>, event: &mut Record) -> Result<(), SalesforceError> {
-    if event.get("EndDateTime").is_null() || event.get("StartDateTime").is_null() || event.get("DurationInMinutes").is_null() {
+    if event.get("EndDateTime").is_null()
+        || event.get("StartDateTime").is_null()
+        || event.get("DurationInMinutes").is_null()
+    {
         for field in ["StartDateTime", "EndDateTime", "ActivityDateTime", "ActivityDate"] {
-            let ty = context.schema.object("Event").and_then(|object| object.field(field)).map(|field| field.ty);
+            let ty =
+                context.schema.object("Event").and_then(|object| object.field(field)).map(|field| field.ty);
             if let Some(value) = event.text(field).and_then(|text| parse(ty, text)) {
                 event.set(field, value);
             }
         }
         if let Some(object) = context.schema.object("Event") {
-            let known = ["StartDateTime", "ActivityDateTime", "ActivityDate"].iter().any(|field| !event.get(field).is_null());
+            let known = ["StartDateTime", "ActivityDateTime", "ActivityDate"]
+                .iter()
+                .any(|field| !event.get(field).is_null());
             if known {
                 if event.get("EndDateTime").is_null() && event.get("DurationInMinutes").is_null() {
                     event.set("DurationInMinutes", 60i64);
@@ -227,7 +276,11 @@ fn midnight(day: Date) -> Value {
 }
 
 /// Relation rows of a new activity, and its parents' last activity.
-pub(super) fn after_insert(context: &Context<'_>, object: &ObjectSchema, activity: &Record) -> Result<(), SalesforceError> {
+pub(super) fn after_insert(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    activity: &Record,
+) -> Result<(), SalesforceError> {
     if !matches!(object.name.as_str(), "Task" | "Event") {
         return Ok(());
     }
@@ -282,12 +335,16 @@ fn relate(context: &Context<'_>, object: &ObjectSchema, activity: &Record) -> Re
         row.set("IsWhat", is_what);
         row.set("IsParent", true);
         row.set("IsInvitee", false);
-        for stamp in ["CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById", "SystemModstamp"] {
+        for stamp in ["CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById", "SystemModstamp"]
+        {
             if activity.has(stamp) {
                 row.set(stamp, activity.get(stamp).clone());
             }
         }
-        let kind = activity.text(field).and_then(|id| context.schema.object_of_id(id)).map(|object| object.name.clone());
+        let kind = activity
+            .text(field)
+            .and_then(|id| context.schema.object_of_id(id))
+            .map(|object| object.name.clone());
         let id = context.insert_own(relation, row.clone())?;
         if !is_what && context.schema.object(who_relation(&object.name)).is_some() {
             context.insert_own(who_relation(&object.name), row.with("Id", id).with("Type", kind))?;
@@ -305,20 +362,30 @@ fn unrelate(context: &Context<'_>, object: &ObjectSchema, activity: &Record) -> 
     let (relation, key) = relation_object(&object.name);
     let Some(relation) = context.schema.object(relation) else { return Ok(()) };
     let sql = format!("DELETE FROM \"{}\" WHERE \"{key}\"=?1 AND \"IsParent\"=1", relation.name);
-    let sql = if relation.field("IsParent").is_some() { sql } else { format!("DELETE FROM \"{}\" WHERE \"{key}\"=?1", relation.name) };
+    let sql = if relation.field("IsParent").is_some() {
+        sql
+    } else {
+        format!("DELETE FROM \"{}\" WHERE \"{key}\"=?1", relation.name)
+    };
     let id = activity.text("Id").unwrap_or_default();
     context.conn.prepare_cached(&sql).and_then(|mut statement| statement.execute([id])).map_err(storage)?;
     if let Some(view) = context.schema.object(who_relation(&object.name)) {
         let who = activity.text("WhoId").unwrap_or_default();
         let sql = format!("DELETE FROM \"{}\" WHERE \"{key}\"=?1 AND \"RelationId\"=?2", view.name);
-        context.conn.prepare_cached(&sql).and_then(|mut statement| statement.execute([id, who])).map_err(storage)?;
+        context
+            .conn
+            .prepare_cached(&sql)
+            .and_then(|mut statement| statement.execute([id, who]))
+            .map_err(storage)?;
     }
     Ok(())
 }
 
 /// The latest day of a closed task or past event of a record. It is no change of the record: its stamps stay.
 pub(super) fn refresh_last_activity(context: &Context<'_>, parent: &str) -> Result<(), SalesforceError> {
-    let Some(object) = context.schema.object_of_id(parent).filter(|object| object.field("LastActivityDate").is_some()) else {
+    let Some(object) =
+        context.schema.object_of_id(parent).filter(|object| object.field("LastActivityDate").is_some())
+    else {
         return Ok(());
     };
     let today = day_of(context.stamp).to_string();
@@ -335,6 +402,10 @@ pub(super) fn refresh_last_activity(context: &Context<'_>, parent: &str) -> Resu
          WHERE \"Id\"=?1",
         object.name
     );
-    context.conn.prepare_cached(&sql).and_then(|mut statement| statement.execute([parent, &today])).map_err(storage)?;
+    context
+        .conn
+        .prepare_cached(&sql)
+        .and_then(|mut statement| statement.execute([parent, &today]))
+        .map_err(storage)?;
     Ok(())
 }

@@ -1,18 +1,22 @@
 //! Files and notes: one document behind every ContentNote and ContentVersion, and its link to the owner.
 
-use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::Context;
 use crate::error::SalesforceError;
-use crate::org::{row, storage, Record, Value};
+use crate::org::{Record, Value, row, storage};
 use crate::schema::ObjectSchema;
 
 /// Characters of a preview.
 const PREVIEW: usize = 255;
 
 /// Completes a new note, file or link before its fields are checked.
-pub(super) fn prepare(context: &Context<'_>, object: &ObjectSchema, record: &mut Record) -> Result<(), SalesforceError> {
+pub(super) fn prepare(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    record: &mut Record,
+) -> Result<(), SalesforceError> {
     match object.name.as_str() {
         "ContentNote" => {
             describe_note(context, record);
@@ -47,7 +51,9 @@ fn prepare_version(context: &Context<'_>, version: &mut Record) -> Result<(), Sa
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name.as_str(), ""));
     if path.is_empty() && version.get("ContentUrl").is_null() {
         let message = "Required fields are missing: [PathOnClient]";
-        return Err(SalesforceError::new(400, "REQUIRED_FIELD_MISSING", message).with_fields(["PathOnClient"]));
+        return Err(
+            SalesforceError::new(400, "REQUIRED_FIELD_MISSING", message).with_fields(["PathOnClient"])
+        );
     }
     version.set_if_absent("Title", stem);
     version.set("FileExtension", extension.to_lowercase());
@@ -82,7 +88,9 @@ fn prepare_version(context: &Context<'_>, version: &mut Record) -> Result<(), Sa
 }
 
 fn refuse_second_link(context: &Context<'_>, link: &Record) -> Result<(), SalesforceError> {
-    let (Some(document), Some(entity)) = (link.text("ContentDocumentId"), link.text("LinkedEntityId")) else { return Ok(()) };
+    let (Some(document), Some(entity)) = (link.text("ContentDocumentId"), link.text("LinkedEntityId")) else {
+        return Ok(());
+    };
     let sql = "SELECT COUNT(*) FROM \"ContentDocumentLink\" \
                WHERE \"ContentDocumentId\"=?1 AND \"LinkedEntityId\"=?2 AND \"IsDeleted\"=0";
     let count: i64 = context
@@ -98,11 +106,18 @@ fn refuse_second_link(context: &Context<'_>, link: &Record) -> Result<(), Salesf
 }
 
 /// The rows that a new note or file brings with it.
-pub(super) fn after_insert(context: &Context<'_>, object: &ObjectSchema, record: &Record) -> Result<(), SalesforceError> {
+pub(super) fn after_insert(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    record: &Record,
+) -> Result<(), SalesforceError> {
     match object.name.as_str() {
         "ContentNote" => {
             let id = record.get("Id").clone();
-            context.insert_own("ContentDocument", document(record, id.clone(), record.get("LatestPublishedVersionId").clone()))?;
+            context.insert_own(
+                "ContentDocument",
+                document(record, id.clone(), record.get("LatestPublishedVersionId").clone()),
+            )?;
             context.insert_own("ContentVersion", version_of(record, id.clone(), "1"))?;
             link_owner(context, record, id)
         }
@@ -112,7 +127,8 @@ pub(super) fn after_insert(context: &Context<'_>, object: &ObjectSchema, record:
             if record.text("VersionNumber") == Some("1") {
                 context.insert_own("ContentDocument", document(record, id.clone(), version.clone()))?;
                 link_owner(context, record, id.clone())?;
-                if record.text("FileType") == Some("SNOTE") && context.schema.object("ContentNote").is_some() {
+                if record.text("FileType") == Some("SNOTE") && context.schema.object("ContentNote").is_some()
+                {
                     context.insert_own("ContentNote", note_of(record, id.clone(), version))?;
                 }
                 if !record.get("FirstPublishLocationId").is_null() {
@@ -148,9 +164,14 @@ pub(super) fn after_update(
     let id = document.as_text().unwrap_or_default();
     let count: i64 = context
         .conn
-        .query_row("SELECT COUNT(*) FROM \"ContentVersion\" WHERE \"ContentDocumentId\"=?1", [id], |row| row.get(0))
+        .query_row("SELECT COUNT(*) FROM \"ContentVersion\" WHERE \"ContentDocumentId\"=?1", [id], |row| {
+            row.get(0)
+        })
         .map_err(storage)?;
-    context.conn.execute("UPDATE \"ContentVersion\" SET \"IsLatest\"=0 WHERE \"ContentDocumentId\"=?1", [id]).map_err(storage)?;
+    context
+        .conn
+        .execute("UPDATE \"ContentVersion\" SET \"IsLatest\"=0 WHERE \"ContentDocumentId\"=?1", [id])
+        .map_err(storage)?;
     let version = context.org.allot(&context.schema, "ContentVersion")?;
     note.set("LatestPublishedVersionId", version.as_str());
     note.set("LatestContentId", version.as_str());
@@ -158,7 +179,8 @@ pub(super) fn after_update(
         note.take(audit);
     }
     context.insert_own("ContentVersion", version_of(&note, document.clone(), &(count + 1).to_string()))?;
-    let followed = ["ContentSize", "ContentModifiedDate", "TextPreview", "LatestPublishedVersionId", "LatestContentId"];
+    let followed =
+        ["ContentSize", "ContentModifiedDate", "TextPreview", "LatestPublishedVersionId", "LatestContentId"];
     let derived: Record = followed.iter().map(|field| (*field, note.get(field).clone())).collect();
     context.touch(object, id, derived)?;
     touch_document(context, id, &note, &version)
@@ -174,12 +196,25 @@ fn follow_version(context: &Context<'_>, version: &Record) -> Result<(), Salesfo
         return Ok(());
     }
     let note = note_of(version, Value::from(document), Value::from(id));
-    let fields = ["Title", "Content", "ContentSize", "ContentModifiedDate", "TextPreview", "LatestPublishedVersionId", "LatestContentId"];
+    let fields = [
+        "Title",
+        "Content",
+        "ContentSize",
+        "ContentModifiedDate",
+        "TextPreview",
+        "LatestPublishedVersionId",
+        "LatestContentId",
+    ];
     let changes: Record = fields.iter().map(|field| (*field, note.get(field).clone())).collect();
     context.touch(notes, document, changes)
 }
 
-fn touch_document(context: &Context<'_>, id: &str, content: &Record, version: &str) -> Result<(), SalesforceError> {
+fn touch_document(
+    context: &Context<'_>,
+    id: &str,
+    content: &Record,
+    version: &str,
+) -> Result<(), SalesforceError> {
     let Some(documents) = context.schema.object("ContentDocument") else { return Ok(()) };
     let changes = Record::new()
         .with("Title", content.get("Title").clone())
@@ -199,7 +234,11 @@ const FILE: [&str; 5] = ["Title", "FileType", "FileExtension", "ContentSize", "C
 fn document(from: &Record, id: Value, version: Value) -> Record {
     let mut document = shared(from, &FILE);
     document.apply(&shared(from, &AUDIT));
-    document.with("Id", id).with("LatestPublishedVersionId", version).with("PublishStatus", "P").with("SharingPrivacy", "N")
+    document
+        .with("Id", id)
+        .with("LatestPublishedVersionId", version)
+        .with("PublishStatus", "P")
+        .with("SharingPrivacy", "N")
 }
 
 fn version_of(note: &Record, document: Value, number: &str) -> Record {

@@ -2,9 +2,9 @@
 
 use rusqlite::OptionalExtension as _;
 
-use super::{derive, Context};
+use super::{Context, derive};
 use crate::error::SalesforceError;
-use crate::org::{storage, Record, Value};
+use crate::org::{Record, Value, storage};
 
 /// How a lead is converted.
 #[derive(Clone, Debug, Default)]
@@ -35,11 +35,19 @@ pub struct Converted {
 }
 
 /// Converts a lead.
-pub(crate) fn convert_lead(context: &Context<'_>, id: &str, conversion: &Conversion) -> Result<Converted, SalesforceError> {
+pub(crate) fn convert_lead(
+    context: &Context<'_>,
+    id: &str,
+    conversion: &Conversion,
+) -> Result<Converted, SalesforceError> {
     let leads = context.object("Lead")?;
     let lead = context.live(leads, id)?;
     if lead.is_true("IsConverted") {
-        return Err(SalesforceError::new(400, "CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead"));
+        return Err(SalesforceError::new(
+            400,
+            "CANNOT_UPDATE_CONVERTED_LEAD",
+            "cannot reference converted lead",
+        ));
     }
     let status = converted_status(context, conversion.status.as_deref())?;
     let account_id = match &conversion.account_id {
@@ -54,9 +62,15 @@ pub(crate) fn convert_lead(context: &Context<'_>, id: &str, conversion: &Convers
             context.live(context.object("Contact")?, contact)?;
             contact.clone()
         }
-        None => context.insert_own("Contact", copy(&lead, &CONTACT).with("AccountId", account_id.as_str()))?,
+        None => {
+            context.insert_own("Contact", copy(&lead, &CONTACT).with("AccountId", account_id.as_str()))?
+        }
     };
-    let opportunity_id = if conversion.without_opportunity { None } else { Some(opportunity(context, &lead, conversion, &account_id)?) };
+    let opportunity_id = if conversion.without_opportunity {
+        None
+    } else {
+        Some(opportunity(context, &lead, conversion, &account_id)?)
+    };
     let changes = Record::new()
         .with("IsConverted", true)
         .with("Status", status)
@@ -73,9 +87,13 @@ pub(crate) fn convert_lead(context: &Context<'_>, id: &str, conversion: &Convers
 fn converted_status(context: &Context<'_>, wanted: Option<&str>) -> Result<String, SalesforceError> {
     let sql = "SELECT \"MasterLabel\" FROM \"LeadStatus\" WHERE \"IsConverted\"=1 AND (?1 IS NULL OR \"MasterLabel\"=?1 OR \"ApiName\"=?1) \
                ORDER BY \"SortOrder\" LIMIT 1";
-    let found: Option<String> = context.conn.query_row(sql, [wanted], |row| row.get(0)).optional().map_err(storage)?;
+    let found: Option<String> =
+        context.conn.query_row(sql, [wanted], |row| row.get(0)).optional().map_err(storage)?;
     found.ok_or_else(|| {
-        let message = format!("invalid convertedStatus: {}", wanted.unwrap_or("none of the lead statuses means converted"));
+        let message = format!(
+            "invalid convertedStatus: {}",
+            wanted.unwrap_or("none of the lead statuses means converted")
+        );
         SalesforceError::new(400, "INVALID_STATUS", message)
     })
 }
@@ -115,7 +133,11 @@ const CONTACT: [(&str, &str); 15] = [
 ];
 
 fn copy(lead: &Record, fields: &[(&str, &str)]) -> Record {
-    fields.iter().filter(|(from, _)| !lead.get(from).is_null()).map(|(from, to)| (*to, lead.get(from).clone())).collect()
+    fields
+        .iter()
+        .filter(|(from, _)| !lead.get(from).is_null())
+        .map(|(from, to)| (*to, lead.get(from).clone()))
+        .collect()
 }
 
 fn opportunity(
@@ -127,7 +149,8 @@ fn opportunity(
     let company = lead.text("Company").map(str::to_owned).unwrap_or_else(|| derive::person_name(lead));
     let name = conversion.opportunity_name.clone().unwrap_or(format!("{company}-"));
     let sql = "SELECT \"ApiName\" FROM \"OpportunityStage\" WHERE \"IsActive\"=1 AND \"IsClosed\"=0 ORDER BY \"SortOrder\" LIMIT 1";
-    let stage: Option<String> = context.conn.query_row(sql, [], |row| row.get(0)).optional().map_err(storage)?;
+    let stage: Option<String> =
+        context.conn.query_row(sql, [], |row| row.get(0)).optional().map_err(storage)?;
     let today = context.stamp.to_zoned(jiff::tz::TimeZone::UTC).date();
     // Salesforce sets the end of the quarter.
     let month = (today.month() - 1) / 3 * 3 + 3;
@@ -143,7 +166,12 @@ fn opportunity(
 }
 
 /// The lead's tasks and events go over to the contact.
-fn move_activities(context: &Context<'_>, lead: &str, contact: &str, account: &str) -> Result<(), SalesforceError> {
+fn move_activities(
+    context: &Context<'_>,
+    lead: &str,
+    contact: &str,
+    account: &str,
+) -> Result<(), SalesforceError> {
     let stamp = context.stamp.as_millisecond();
     for object in ["Task", "Event"] {
         let sql = format!(
@@ -153,7 +181,9 @@ fn move_activities(context: &Context<'_>, lead: &str, contact: &str, account: &s
     }
     for object in ["TaskRelation", "EventRelation", "TaskWhoRelation", "EventWhoRelation"] {
         if context.schema.object(object).is_some() {
-            let sql = format!("UPDATE \"{object}\" SET \"RelationId\"=?1, \"SystemModstamp\"=?2 WHERE \"RelationId\"=?3");
+            let sql = format!(
+                "UPDATE \"{object}\" SET \"RelationId\"=?1, \"SystemModstamp\"=?2 WHERE \"RelationId\"=?3"
+            );
             context.conn.execute(&sql, (contact, stamp, lead)).map_err(storage)?;
         }
     }

@@ -4,13 +4,17 @@ use jiff::civil::Date;
 use rusqlite::OptionalExtension as _;
 use rust_decimal::Decimal;
 
-use super::{activity, Context};
+use super::{Context, activity};
 use crate::error::SalesforceError;
-use crate::org::{storage, Record, Value};
+use crate::org::{Record, Value, storage};
 use crate::schema::{DefaultValue, FieldType, ObjectSchema};
 
 /// Fills in what a new record does not bring: owner, stamps, defaults, derived fields.
-pub(crate) fn fill_new(context: &Context<'_>, object: &ObjectSchema, record: &mut Record) -> Result<(), SalesforceError> {
+pub(crate) fn fill_new(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    record: &mut Record,
+) -> Result<(), SalesforceError> {
     defaults(context, object, record);
     match object.name.as_str() {
         "Contact" | "Lead" | "User" => {
@@ -77,10 +81,8 @@ pub(crate) fn on_update(
     let mut whole = old.clone();
     whole.apply(changes);
     match object.name.as_str() {
-        "Contact" | "Lead" | "User" => {
-            if ["FirstName", "MiddleName", "LastName", "Suffix"].iter().any(|part| changes.has(part)) {
-                changes.set("Name", person_name(&whole));
-            }
+        "Contact" | "Lead" | "User" if NAME_PARTS.iter().any(|part| changes.has(part)) => {
+            changes.set("Name", person_name(&whole));
         }
         "Opportunity" => {
             let given = changes.clone();
@@ -88,7 +90,7 @@ pub(crate) fn on_update(
                 let before = old.text("StageName");
                 let moved = given.has("StageName") && given.text("StageName") != before;
                 // A probability set by hand stays until the stage moves.
-                let mut kept = given.clone();
+                let mut kept = given;
                 if !moved {
                     kept.set_if_absent("Probability", whole.get("Probability").clone());
                     kept.set_if_absent("ForecastCategoryName", whole.get("ForecastCategoryName").clone());
@@ -121,10 +123,11 @@ pub(crate) fn on_update(
     Ok(())
 }
 
+const NAME_PARTS: [&str; 4] = ["FirstName", "MiddleName", "LastName", "Suffix"];
+
 /// Names of a person in the order in which Salesforce joins them.
 pub(crate) fn person_name(record: &Record) -> String {
-    let parts = ["FirstName", "MiddleName", "LastName", "Suffix"];
-    parts.iter().filter_map(|part| record.text(part)).collect::<Vec<_>>().join(" ")
+    NAME_PARTS.iter().filter_map(|part| record.text(part)).collect::<Vec<_>>().join(" ")
 }
 
 const STAGE_FIELDS: [&str; 6] =
@@ -148,9 +151,9 @@ fn opportunity(context: &Context<'_>, record: &mut Record, given: &Record) -> Re
     derived("ForecastCategory", Value::from(stage.category.replace(' ', "").as_str()));
     derived("ForecastCategoryName", Value::from(stage.category_name));
     let expected = match (record.get("Amount"), record.get("Probability")) {
-        (Value::Decimal(amount), Value::Decimal(probability)) => {
-            amount.checked_mul(*probability).map(|product| (product / Decimal::ONE_HUNDRED).round_dp(2).normalize())
-        }
+        (Value::Decimal(amount), Value::Decimal(probability)) => amount
+            .checked_mul(*probability)
+            .map(|product| (product / Decimal::ONE_HUNDRED).round_dp(2).normalize()),
         _ => None,
     };
     if !given.has("ExpectedRevenue") {
@@ -191,7 +194,8 @@ fn stage(context: &Context<'_>, name: &str) -> Result<Option<Stage>, SalesforceE
         Ok(Stage {
             closed: row.get(0)?,
             won: row.get(1)?,
-            probability: Decimal::new(row.get::<_, Option<i64>>(2)?.unwrap_or_default(), scale.into()).normalize(),
+            probability: Decimal::new(row.get::<_, Option<i64>>(2)?.unwrap_or_default(), scale.into())
+                .normalize(),
             category: category.unwrap_or_default(),
             category_name: label.unwrap_or_default(),
         })

@@ -1,16 +1,16 @@
 //! From the JSON of a write to field values: names, permissions, types and ranges are checked here.
 
-use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
-use jiff::civil::{Date, Time};
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use jiff::civil::{Date, Time};
 use rust_decimal::Decimal;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::reference;
 use super::Context;
+use super::reference;
 use crate::error::SalesforceError;
 use crate::org::record::Record;
 use crate::org::value::Value;
@@ -111,16 +111,11 @@ pub(crate) fn read(
         if name.eq_ignore_ascii_case("Id") {
             return Err(id_in_body(operation));
         }
-        let field = match object.field(name).filter(|field| context.sees(object, field)) {
-            Some(field) => field,
-            None => match object.relationship(name).filter(|field| context.sees(object, field)) {
-                Some(field) => {
-                    let id = reference::by_external_id(context, object, field, raw)?;
-                    record.set(&field.name, id);
-                    continue;
-                }
-                None => return Err(no_such_column(object, name)),
-            },
+        let Some(field) = object.field(name).filter(|field| context.sees(object, field)) else {
+            let relationship = object.relationship(name).filter(|field| context.sees(object, field));
+            let field = relationship.ok_or_else(|| no_such_column(object, name))?;
+            record.set(&field.name, reference::by_external_id(context, object, field, raw)?);
+            continue;
         };
         if !context.may_set(object, field, operation) {
             refused.push(field.name.clone());
@@ -146,18 +141,27 @@ pub(crate) fn read(
 
 fn id_in_body(operation: Operation) -> SalesforceError {
     match operation {
-        Operation::Create => {
-            SalesforceError::new(400, "INVALID_FIELD_FOR_INSERT_UPDATE", "cannot specify Id in an insert call").with_fields(["Id"])
-        }
-        Operation::Update => {
-            SalesforceError::new(400, "INVALID_FIELD", "The Id field should not be specified in the sobject data.")
-        }
+        Operation::Create => SalesforceError::new(
+            400,
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            "cannot specify Id in an insert call",
+        )
+        .with_fields(["Id"]),
+        Operation::Update => SalesforceError::new(
+            400,
+            "INVALID_FIELD",
+            "The Id field should not be specified in the sobject data.",
+        ),
     }
 }
 
 /// The error for a field that does not exist, or that the user may not see.
 pub(crate) fn no_such_column(object: &ObjectSchema, name: &str) -> SalesforceError {
-    SalesforceError::new(400, "INVALID_FIELD", format!("No such column '{name}' on sobject of type {}", object.name))
+    SalesforceError::new(
+        400,
+        "INVALID_FIELD",
+        format!("No such column '{name}' on sobject of type {}", object.name),
+    )
 }
 
 /// A JSON value by its kind.
@@ -230,10 +234,14 @@ fn value(field: &FieldSchema, raw: &RawValue) -> Result<Value, SalesforceError> 
             "false" | "0" => Ok(Value::Bool(false)),
             _ => Err(wrong(&token)),
         },
-        (FieldType::Int | FieldType::Double | FieldType::Currency | FieldType::Percent, Token::Text(text)) if text.is_empty() => {
-            Ok(Value::Null)
-        }
-        (FieldType::Int | FieldType::Double | FieldType::Currency | FieldType::Percent, Token::Number(_) | Token::Text(_)) => {
+        (
+            FieldType::Int | FieldType::Double | FieldType::Currency | FieldType::Percent,
+            Token::Text(text),
+        ) if text.is_empty() => Ok(Value::Null),
+        (
+            FieldType::Int | FieldType::Double | FieldType::Currency | FieldType::Percent,
+            Token::Number(_) | Token::Text(_),
+        ) => {
             let text = token.shown();
             number(field, &text).ok_or_else(|| wrong(&token))?
         }
@@ -290,7 +298,8 @@ fn number(field: &FieldSchema, text: &str) -> Option<Result<Value, SalesforceErr
         let message = format!("{}: value outside of valid range on numeric field: {text}", field.label);
         SalesforceError::new(400, "NUMBER_OUTSIDE_VALID_RANGE", message).with_fields([field.name.as_str()])
     };
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    let plain =
+        text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
     if !plain || !text.bytes().any(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -303,10 +312,15 @@ fn number(field: &FieldSchema, text: &str) -> Option<Result<Value, SalesforceErr
         let whole = i32::try_from(number.trunc()).map_err(|_| outside());
         return Some(whole.map(Value::from));
     }
-    let rounded = number.round_dp_with_strategy(field.scale.into(), rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+    let rounded = number
+        .round_dp_with_strategy(field.scale.into(), rust_decimal::RoundingStrategy::MidpointAwayFromZero);
     let digits_before = u32::from(field.precision.saturating_sub(field.scale));
     let limit = Decimal::from_i128_with_scale(10i128.pow(digits_before.min(28)), 0);
-    Some(if field.precision > 0 && rounded.abs() >= limit { Err(outside()) } else { Ok(Value::Decimal(rounded.normalize())) })
+    Some(if field.precision > 0 && rounded.abs() >= limit {
+        Err(outside())
+    } else {
+        Ok(Value::Decimal(rounded.normalize()))
+    })
 }
 
 fn text_value(field: &FieldSchema, text: &str) -> Result<Value, SalesforceError> {
@@ -314,10 +328,15 @@ fn text_value(field: &FieldSchema, text: &str) -> Result<Value, SalesforceError>
     if text.is_empty() {
         return Ok(Value::Null);
     }
-    let refuse = |code: &str, message: String| SalesforceError::new(400, code, message).with_fields([field.name.as_str()]);
+    let refuse = |code: &str, message: String| {
+        SalesforceError::new(400, code, message).with_fields([field.name.as_str()])
+    };
     match field.ty {
         FieldType::Email if !is_email(text) => {
-            return Err(refuse("INVALID_EMAIL_ADDRESS", format!("{}: invalid email address: {text}", field.label)));
+            return Err(refuse(
+                "INVALID_EMAIL_ADDRESS",
+                format!("{}: invalid email address: {text}", field.label),
+            ));
         }
         FieldType::Picklist => return picklist_value(field, text),
         FieldType::MultiPicklist => {
@@ -325,7 +344,9 @@ fn text_value(field: &FieldSchema, text: &str) -> Result<Value, SalesforceError>
                 .split(';')
                 .map(str::trim)
                 .filter(|part| !part.is_empty())
-                .map(|part| picklist_value(field, part).map(|value| value.as_text().unwrap_or_default().to_owned()))
+                .map(|part| {
+                    picklist_value(field, part).map(|value| value.as_text().unwrap_or_default().to_owned())
+                })
                 .collect();
             return Ok(Value::from(chosen?.join(";")));
         }
@@ -354,15 +375,22 @@ fn picklist_value(field: &FieldSchema, text: &str) -> Result<Value, SalesforceEr
         }
     }
     let message = format!("{}: bad value for restricted picklist field: {text}", field.label);
-    Err(SalesforceError::new(400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message).with_fields([field.name.as_str()]))
+    Err(SalesforceError::new(400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message)
+        .with_fields([field.name.as_str()]))
 }
 
 /// Salesforce wants a local part, an at sign and a domain with a dot.
 fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let clean = |part: &str| !part.chars().any(|c| c.is_whitespace() || matches!(c, '@' | ',' | ';' | '<' | '>' | '(' | ')' | '"'));
+    let clean = |part: &str| {
+        !part.chars().any(|c| c.is_whitespace() || matches!(c, '@' | ',' | ';' | '<' | '>' | '(' | ')' | '"'))
+    };
     let labels = domain.split('.').count();
-    !local.is_empty() && labels > 1 && domain.split('.').all(|label| !label.is_empty()) && clean(local) && clean(domain)
+    !local.is_empty()
+        && labels > 1
+        && domain.split('.').all(|label| !label.is_empty())
+        && clean(local)
+        && clean(domain)
 }
 
 #[cfg(test)]
@@ -418,9 +446,15 @@ mod tests {
         assert_eq!(code(&currency(), "true"), "JSON_PARSER_ERROR");
         assert_eq!(code(&currency(), "1e17"), "NUMBER_OUTSIDE_VALID_RANGE");
         assert_eq!(code(&FieldSchema::new("N", FieldType::Int), "2147483648"), "NUMBER_OUTSIDE_VALID_RANGE");
-        assert_eq!(code(&FieldSchema::new("D", FieldType::Date), "\"2026-01-02T00:00:00Z\""), "JSON_PARSER_ERROR");
+        assert_eq!(
+            code(&FieldSchema::new("D", FieldType::Date), "\"2026-01-02T00:00:00Z\""),
+            "JSON_PARSER_ERROR"
+        );
         assert_eq!(code(&FieldSchema::new("D", FieldType::DateTime), "\"2026-01-02\""), "JSON_PARSER_ERROR");
-        assert_eq!(code(&FieldSchema::new("E", FieldType::Email), "\"someone@nowhere\""), "INVALID_EMAIL_ADDRESS");
+        assert_eq!(
+            code(&FieldSchema::new("E", FieldType::Email), "\"someone@nowhere\""),
+            "INVALID_EMAIL_ADDRESS"
+        );
         assert_eq!(code(&FieldSchema::new("T", FieldType::String), "12"), "JSON_PARSER_ERROR");
     }
 }

@@ -1,8 +1,8 @@
 //! Merge: the losers go to the recycle bin under their master's name, their children move to the master.
 
-use super::{remove, Change, Context};
+use super::{Change, Context, remove};
 use crate::error::SalesforceError;
-use crate::org::{storage, Record};
+use crate::org::{Record, storage};
 use crate::schema::{FieldType, ObjectSchema};
 
 /// Merges up to two records into a master.
@@ -13,7 +13,11 @@ pub(crate) fn merge(
     losers: &[String],
 ) -> Result<(), SalesforceError> {
     if !object.mergeable {
-        return Err(SalesforceError::new(400, "INVALID_TYPE_FOR_OPERATION", "entity type does not support merge"));
+        return Err(SalesforceError::new(
+            400,
+            "INVALID_TYPE_FOR_OPERATION",
+            "entity type does not support merge",
+        ));
     }
     if losers.is_empty() || losers.len() > 2 || losers.iter().any(|loser| loser == master) {
         let message = "merge requires one or two records that differ from the master record";
@@ -31,9 +35,18 @@ pub(crate) fn merge(
 }
 
 /// Moves everything that refers to one record to another; what moves gets a new SystemModstamp.
-pub(super) fn reparent(context: &Context<'_>, object: &ObjectSchema, from: &str, to: &str) -> Result<(), SalesforceError> {
+pub(super) fn reparent(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    from: &str,
+    to: &str,
+) -> Result<(), SalesforceError> {
     for child in context.schema.objects() {
-        for field in child.fields.iter().filter(|field| field.ty == FieldType::Reference && field.refers_to(&object.name)) {
+        for field in child
+            .fields
+            .iter()
+            .filter(|field| field.ty == FieldType::Reference && field.refers_to(&object.name))
+        {
             // Read-only references such as MasterRecordId tell history and stay; AccountId of activities follows.
             let follows = field.name == "AccountId" || field.createable || field.updateable;
             if !follows || field.name == "MasterRecordId" {

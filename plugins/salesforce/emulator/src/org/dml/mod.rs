@@ -1,11 +1,13 @@
 //! Changes of records with Salesforce's checks, defaults, derived fields and consequences.
 
 mod activity;
+mod address;
 mod content;
 mod convert;
 pub(crate) mod derive;
 mod input;
 mod merge;
+mod person;
 mod reference;
 pub(crate) mod remove;
 mod save;
@@ -22,10 +24,10 @@ pub(crate) use input::{Input, Operation};
 pub(crate) use merge::merge;
 pub(crate) use reference::find as find_by_key;
 pub(crate) use remove::{delete, purge, undelete};
-pub(crate) use save::{create, update, upsert, Upserted};
+pub(crate) use save::{Upserted, create, update, upsert};
 
 use crate::error::SalesforceError;
-use crate::org::{row, Org, Record, Value};
+use crate::org::{Org, Record, Value, row};
 use crate::schema::{FieldSchema, ObjectSchema, Schema, Visibility};
 
 /// What every change needs to know: the org, the open transaction, the time and the user.
@@ -89,7 +91,11 @@ impl<'a> Context<'a> {
     /// The live record with this id, for a change to it.
     fn live(&self, object: &ObjectSchema, id: &str) -> Result<Record, SalesforceError> {
         let record = row::by_id(self.conn, object, id)?.ok_or_else(|| {
-            SalesforceError::new(404, "NOT_FOUND", format!("Provided external ID field does not exist or is not accessible: {id}"))
+            SalesforceError::new(
+                404,
+                "NOT_FOUND",
+                format!("Provided external ID field does not exist or is not accessible: {id}"),
+            )
         })?;
         if record.is_true("IsDeleted") {
             return Err(SalesforceError::new(404, "ENTITY_IS_DELETED", "entity is deleted"));

@@ -2,14 +2,14 @@
 
 use serde_json::value::RawValue;
 
-use super::input::Input;
 use super::Context;
+use super::input::Input;
 use crate::error::SalesforceError;
 use crate::org::db::storage;
 use crate::org::record::Record;
 use crate::org::row;
-use crate::org::value::{encode, Value};
-use crate::schema::{ids, FieldSchema, ObjectSchema};
+use crate::org::value::{Value, encode};
+use crate::schema::{FieldSchema, ObjectSchema, ids};
 
 /// The reference in its 18-character form, after its record has been found.
 pub(crate) fn check(
@@ -30,7 +30,8 @@ pub(crate) fn check(
             Ok(Value::from(id))
         } else {
             let message = format!("{}: this ID value isn't valid for the user: {text}", field.label);
-            Err(SalesforceError::new(400, "INVALID_CROSS_REFERENCE_KEY", message).with_fields([field.name.as_str()]))
+            Err(SalesforceError::new(400, "INVALID_CROSS_REFERENCE_KEY", message)
+                .with_fields([field.name.as_str()]))
         };
     }
     let prefix = id.get(..3).unwrap_or_default();
@@ -38,7 +39,11 @@ pub(crate) fn check(
     let mut fitting = targets.filter(|target| target.key_prefix.as_deref() == Some(prefix)).peekable();
     if fitting.peek().is_none() {
         // A kind of record that this org does not model may still be referred to by a field open to any kind.
-        return if field.reference_to.len() > 20 && context.schema.object_by_prefix(prefix).is_none() { Ok(Value::from(id)) } else { Err(wrong_type()) };
+        return if field.reference_to.len() > 20 && context.schema.object_by_prefix(prefix).is_none() {
+            Ok(Value::from(id))
+        } else {
+            Err(wrong_type())
+        };
     }
     let mut deleted = false;
     for target in fitting {
@@ -79,10 +84,15 @@ pub(crate) fn by_external_id(
         SalesforceError::new(400, "JSON_PARSER_ERROR", format!("{error} in the relationship {}", field.name))
     })?;
     let wanted = input.object_type();
-    let targets = field.reference_to.iter().filter(|target| wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(target)));
+    let targets = field
+        .reference_to
+        .iter()
+        .filter(|target| wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(target)));
     for target in targets.filter_map(|target| context.schema.object(target)) {
         for (name, _) in input.fields.iter().filter(|(name, _)| name != "attributes") {
-            let Some(key) = target.field(name).filter(|key| key.external_id || key.id_lookup) else { continue };
+            let Some(key) = target.field(name).filter(|key| key.external_id || key.id_lookup) else {
+                continue;
+            };
             let text = input.text(name).unwrap_or_default();
             let found = find(context, target, key, &text)?;
             return match found.as_slice() {
@@ -90,7 +100,10 @@ pub(crate) fn by_external_id(
                 [] => Err(SalesforceError::new(
                     400,
                     "INVALID_FIELD",
-                    format!("Foreign key external ID: {text} not found for field {} in entity {}", key.name, target.name),
+                    format!(
+                        "Foreign key external ID: {text} not found for field {} in entity {}",
+                        key.name, target.name
+                    ),
                 )),
                 _ => Err(SalesforceError::new(
                     400,
@@ -100,7 +113,10 @@ pub(crate) fn by_external_id(
             };
         }
     }
-    let message = format!("The relationship {} of {} needs an external ID field of the record that it points to", field.name, object.name);
+    let message = format!(
+        "The relationship {} of {} needs an external ID field of the record that it points to",
+        field.name, object.name
+    );
     Err(SalesforceError::new(400, "INVALID_FIELD", message).with_fields([field.name.as_str()]))
 }
 

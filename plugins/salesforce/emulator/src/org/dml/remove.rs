@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{activity, Change, Context};
+use super::{Change, Context, activity};
 use crate::error::SalesforceError;
-use crate::org::{row, storage, Record, Value};
+use crate::org::{Record, Value, row, storage};
 use crate::schema::ObjectSchema;
 
 /// Levels of children that a delete follows.
@@ -20,18 +20,19 @@ pub(crate) fn delete(context: &Context<'_>, object: &ObjectSchema, id: &str) -> 
     let mut seen = HashSet::new();
     recycle(context, object, id, id, MAX_DEPTH, &mut seen)?;
     // A note and its document are one record under two names.
-    for twin in twins(context, object) {
-        if row::by_id(context.conn, twin, id)?.is_some() {
-            recycle(context, twin, id, id, MAX_DEPTH, &mut seen)?;
-        }
+    if let Some(twin) = twin(context, object)
+        && row::by_id(context.conn, twin, id)?.is_some()
+    {
+        recycle(context, twin, id, id, MAX_DEPTH, &mut seen)?;
     }
     if matches!(object.name.as_str(), "Task" | "Event") {
-        activity::parents_of(&record).try_for_each(|parent| activity::refresh_last_activity(context, parent))?;
+        activity::parents_of(&record)
+            .try_for_each(|parent| activity::refresh_last_activity(context, parent))?;
     }
     Ok(())
 }
 
-fn twins<'c>(context: &'c Context<'_>, object: &ObjectSchema) -> Option<&'c ObjectSchema> {
+fn twin<'c>(context: &'c Context<'_>, object: &ObjectSchema) -> Option<&'c ObjectSchema> {
     match object.name.as_str() {
         "ContentNote" => context.schema.object("ContentDocument"),
         "ContentDocument" => context.schema.object("ContentNote"),
@@ -62,11 +63,20 @@ fn recycle(
     }
     context.touch(object, id, Record::new().with("IsDeleted", true))?;
     let sql = "INSERT INTO \"_recycled\" (root, object, id) VALUES (?1, ?2, ?3)";
-    context.conn.prepare_cached(sql).and_then(|mut statement| statement.execute([root, &object.name, id])).map_err(storage)?;
+    context
+        .conn
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute([root, &object.name, id]))
+        .map_err(storage)?;
     Ok(())
 }
 
-fn live_children(context: &Context<'_>, child: &ObjectSchema, field: &str, id: &str) -> Result<Vec<String>, SalesforceError> {
+fn live_children(
+    context: &Context<'_>,
+    child: &ObjectSchema,
+    field: &str,
+    id: &str,
+) -> Result<Vec<String>, SalesforceError> {
     let live = if child.field("IsDeleted").is_some() { " AND \"IsDeleted\"=0" } else { "" };
     let sql = format!("SELECT \"Id\" FROM \"{}\" WHERE \"{field}\"=?1{live}", child.name);
     let mut statement = context.conn.prepare_cached(&sql).map_err(storage)?;
@@ -75,68 +85,96 @@ fn live_children(context: &Context<'_>, child: &ObjectSchema, field: &str, id: &
 }
 
 /// Remembers the deletion for `/deleted`, which outlives the row.
-pub(super) fn note_deletion(context: &Context<'_>, object: &ObjectSchema, id: &str) -> Result<(), SalesforceError> {
+pub(super) fn note_deletion(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    id: &str,
+) -> Result<(), SalesforceError> {
     let sql = "INSERT INTO \"_deleted\" (object, id, at) VALUES (?1, ?2, ?3)";
     let at = context.stamp.as_millisecond();
-    context.conn.prepare_cached(sql).and_then(|mut statement| statement.execute((&object.name, id, at))).map_err(storage)?;
+    context
+        .conn
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute((&object.name, id, at)))
+        .map_err(storage)?;
     Ok(())
 }
 
 /// The same for a row that was loaded into the recycle bin; it went when it last changed.
-pub(crate) fn note_loaded_deletion(context: &Context<'_>, object: &ObjectSchema, record: &Record) -> Result<(), SalesforceError> {
+pub(crate) fn note_loaded_deletion(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    record: &Record,
+) -> Result<(), SalesforceError> {
     let at = match record.get("SystemModstamp") {
         Value::DateTime(at) => at.as_millisecond(),
         _ => context.stamp.as_millisecond(),
     };
     let sql = "INSERT INTO \"_deleted\" (object, id, at) VALUES (?1, ?2, ?3)";
     let id = record.text("Id").unwrap_or_default();
-    context.conn.prepare_cached(sql).and_then(|mut statement| statement.execute((&object.name, id, at))).map_err(storage)?;
+    context
+        .conn
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute((&object.name, id, at)))
+        .map_err(storage)?;
     Ok(())
 }
 
 /// Takes a record out of the recycle bin, with what its delete took along.
-pub(crate) fn undelete(context: &Context<'_>, object: &ObjectSchema, id: &str) -> Result<(), SalesforceError> {
+pub(crate) fn undelete(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    id: &str,
+) -> Result<(), SalesforceError> {
     let record = row::by_id(context.conn, object, id)?;
-    let in_bin = record.as_ref().is_some_and(|record| record.is_true("IsDeleted") && record.get("MasterRecordId").is_null());
+    let in_bin = record
+        .as_ref()
+        .is_some_and(|record| record.is_true("IsDeleted") && record.get("MasterRecordId").is_null());
     if !object.undeletable || !in_bin {
         return Err(SalesforceError::new(400, "UNDELETE_FAILED", "Entity is not in the recycle bin"));
     }
-    let taken: Vec<(String, String)> = {
-        let mut statement = context.conn.prepare_cached("SELECT object, id FROM \"_recycled\" WHERE root=?1").map_err(storage)?;
-        let rows = statement.query_map([id], |row| Ok((row.get(0)?, row.get(1)?))).map_err(storage)?;
-        rows.collect::<Result<_, _>>().map_err(storage)?
-    };
-    for (name, child) in &taken {
+    for (name, child) in &taken_with(context, object, id)? {
         if let Some(object) = context.schema.object(name) {
             context.touch(object, child, Record::new().with("IsDeleted", false))?;
             let sql = "DELETE FROM \"_deleted\" WHERE object=?1 AND id=?2";
             context.conn.execute(sql, [name, child]).map_err(storage)?;
         }
     }
-    if taken.is_empty() {
-        context.touch(object, id, Record::new().with("IsDeleted", false))?;
-    }
     context.conn.execute("DELETE FROM \"_recycled\" WHERE root=?1", [id]).map_err(storage)?;
     if let Some(record) = record.filter(|_| matches!(object.name.as_str(), "Task" | "Event")) {
-        activity::parents_of(&record).try_for_each(|parent| activity::refresh_last_activity(context, parent))?;
+        activity::parents_of(&record)
+            .try_for_each(|parent| activity::refresh_last_activity(context, parent))?;
     }
     Ok(())
 }
 
+/// The record itself and what its delete took along, as object and id.
+fn taken_with(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    id: &str,
+) -> Result<Vec<(String, String)>, SalesforceError> {
+    let mut statement =
+        context.conn.prepare_cached("SELECT object, id FROM \"_recycled\" WHERE root=?1").map_err(storage)?;
+    let rows = statement.query_map([id], |row| Ok((row.get(0)?, row.get(1)?))).map_err(storage)?;
+    let mut taken: Vec<(String, String)> = rows.collect::<Result<_, _>>().map_err(storage)?;
+    let own = (object.name.clone(), id.to_owned());
+    // Rows that were loaded into the bin have no entry.
+    if !taken.contains(&own) {
+        taken.push(own);
+    }
+    Ok(taken)
+}
+
 /// Removes a record for good, from the recycle bin or straight away.
 pub(crate) fn purge(context: &Context<'_>, object: &ObjectSchema, id: &str) -> Result<(), SalesforceError> {
-    let record = row::by_id(context.conn, object, id)?
-        .ok_or_else(|| SalesforceError::new(404, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id"))?;
+    let record = row::by_id(context.conn, object, id)?.ok_or_else(|| {
+        SalesforceError::new(404, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+    })?;
     if !record.is_true("IsDeleted") {
         delete(context, object, id)?;
     }
-    let mut taken: Vec<(String, String)> = {
-        let mut statement = context.conn.prepare_cached("SELECT object, id FROM \"_recycled\" WHERE root=?1").map_err(storage)?;
-        let rows = statement.query_map([id], |row| Ok((row.get(0)?, row.get(1)?))).map_err(storage)?;
-        rows.collect::<Result<_, _>>().map_err(storage)?
-    };
-    taken.push((object.name.clone(), id.to_owned()));
-    for (name, gone) in &taken {
+    for (name, gone) in &taken_with(context, object, id)? {
         if let Some(object) = context.schema.object(name) {
             row::delete(context.conn, object, gone)?;
         }
@@ -146,7 +184,16 @@ pub(crate) fn purge(context: &Context<'_>, object: &ObjectSchema, id: &str) -> R
 }
 
 /// Marks a record that was merged into another.
-pub(super) fn mark_merged(context: &Context<'_>, object: &ObjectSchema, id: &str, master: &str) -> Result<(), SalesforceError> {
+pub(super) fn mark_merged(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    id: &str,
+    master: &str,
+) -> Result<(), SalesforceError> {
     note_deletion(context, object, id)?;
-    context.touch(object, id, Record::new().with("IsDeleted", true).with("MasterRecordId", Value::from(master)))
+    context.touch(
+        object,
+        id,
+        Record::new().with("IsDeleted", true).with("MasterRecordId", Value::from(master)),
+    )
 }

@@ -1,0 +1,13 @@
+//! The emulator over real HTTP, as a client of any language meets it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
+mod client;
+mod composite;
+mod dml;
+mod faults;
+mod oauth;
+mod query;
+mod recordings;
+mod records;
+mod soap;

@@ -1,0 +1,291 @@
+//! Grants, sessions and identity.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ring::rand::SystemRandom;
+use ring::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use serde_json::json;
+use unicrm_salesforce_emulator::Emulator;
+
+use crate::client::{empty, read, start};
+
+#[tokio::test]
+async fn client_credentials_give_a_token_that_works() {
+    let client = empty().await;
+    let (id, secret) = (client.emulator.client_id(), client.emulator.client_secret());
+    let answer = client
+        .token(&[("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)])
+        .await;
+    let body = answer.json();
+    assert_eq!(answer.status, 200);
+    assert!(body["access_token"].as_str().unwrap().starts_with("00D"));
+    assert!(body["access_token"].as_str().unwrap().contains("!AQ"));
+    assert_eq!(body["instance_url"], json!(client.emulator.url()));
+    assert_eq!(body["token_type"], "Bearer");
+    let issued: i64 = body["issued_at"].as_str().unwrap().parse().unwrap();
+    assert!((issued - client.emulator.org().now().as_millisecond()).abs() < 60_000);
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
+    let signed = format!("{}{}", body["id"].as_str().unwrap(), body["issued_at"].as_str().unwrap());
+    ring::hmac::verify(
+        &key,
+        signed.as_bytes(),
+        &STANDARD.decode(body["signature"].as_str().unwrap()).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(client.get("/limits").await.status, 200);
+
+    let basic = client.http.post(format!("{}/services/oauth2/token", client.emulator.url()));
+    let answer =
+        read(basic.basic_auth(id, Some(secret)).form(&[("grant_type", "client_credentials")])).await.unwrap();
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn refusals_say_what_salesforce_says() {
+    let client = empty().await;
+    let (id, secret) = (client.emulator.client_id(), client.emulator.client_secret());
+    for (form, error, description) in [
+        (
+            vec![("grant_type", "client_credentials"), ("client_id", "x"), ("client_secret", secret)],
+            "invalid_client_id",
+            "client identifier invalid",
+        ),
+        (
+            vec![("grant_type", "client_credentials"), ("client_id", id), ("client_secret", "x")],
+            "invalid_client",
+            "invalid client credentials",
+        ),
+        (
+            vec![("grant_type", "magic"), ("client_id", id)],
+            "unsupported_grant_type",
+            "grant type not supported",
+        ),
+        (
+            vec![("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", "x")],
+            "invalid_grant",
+            "expired access/refresh token",
+        ),
+        (
+            vec![
+                ("grant_type", "password"),
+                ("client_id", id),
+                ("client_secret", secret),
+                ("username", "x"),
+                ("password", "y"),
+            ],
+            "invalid_grant",
+            "authentication failure",
+        ),
+        (
+            vec![("grant_type", "authorization_code"), ("client_id", id), ("code", "x")],
+            "invalid_grant",
+            "expired authorization code",
+        ),
+    ] {
+        let answer = client.token(&form).await;
+        assert_eq!(answer.status, 400, "{form:?}");
+        assert_eq!(answer.json(), json!({ "error": error, "error_description": description }));
+    }
+}
+
+#[tokio::test]
+async fn password_with_and_without_the_security_token() {
+    let client = empty().await;
+    let e = &client.emulator;
+    for password in [e.password().to_owned(), format!("{}{}", e.password(), e.security_token())] {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", e.client_id()),
+            ("client_secret", e.client_secret()),
+            ("username", e.username()),
+            ("password", &password),
+        ];
+        assert_eq!(client.token(&form).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_lasts_unless_it_rotates() {
+    let client = empty().await;
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", client.emulator.client_id()),
+        ("refresh_token", client.emulator.refresh_token()),
+    ];
+    for _ in 0..2 {
+        let answer = client.token(&form).await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.json().get("refresh_token").is_none());
+    }
+    let client = start(Emulator::builder().empty().rotate_refresh_tokens()).await;
+    let id = client.emulator.client_id();
+    let first = client.emulator.refresh_token();
+    let refresh = async |token: &str| {
+        client.token(&[("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token)]).await
+    };
+    let answer = refresh(first).await;
+    let second = answer.json()["refresh_token"].as_str().unwrap().to_owned();
+    assert_ne!(first, second);
+    assert_eq!(refresh(first).await.status, 400, "a spent token is refused");
+    assert_eq!(refresh(&second).await.json()["error"], "invalid_grant", "and its family is revoked");
+}
+
+#[tokio::test]
+async fn an_authorization_code_needs_its_verifier_and_is_good_once() {
+    let client = empty().await;
+    let id = client.emulator.client_id();
+    let verifier = "a-verifier-of-at-least-forty-three-characters-long";
+    let challenge = URL_SAFE_NO_PAD.encode(ring::digest::digest(&ring::digest::SHA256, verifier.as_bytes()));
+    let code = async || {
+        let query = [
+            ("response_type", "code"),
+            ("client_id", id),
+            ("redirect_uri", "http://localhost:1717/OauthRedirect"),
+            ("state", "s t"),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+            ("scope", "api refresh_token"),
+        ];
+        let url = format!("{}/services/oauth2/authorize", client.emulator.url());
+        let answer = read(client.http.get(url).query(&query)).await.unwrap();
+        assert_eq!(answer.status, 302);
+        let target = url::Url::parse(answer.header("location").unwrap()).unwrap();
+        let find = |name: &str| {
+            target.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        };
+        assert_eq!(find("state").as_deref(), Some("s t"));
+        find("code").unwrap()
+    };
+    let redeem = async |code: &str, verifier: Option<&str>| {
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("client_id", id),
+            ("code", code),
+            ("redirect_uri", "http://localhost:1717/OauthRedirect"),
+        ];
+        form.extend(verifier.map(|verifier| ("code_verifier", verifier)));
+        client.token(&form).await
+    };
+    assert_eq!(redeem(&code().await, None).await.json()["error"], "invalid_request");
+    assert_eq!(
+        redeem(&code().await, Some("wrong")).await.json()["error_description"],
+        "invalid code verifier"
+    );
+    let good = code().await;
+    let answer = redeem(&good, Some(verifier)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.json()["refresh_token"].is_string());
+    assert_eq!(redeem(&good, Some(verifier)).await.status, 400, "a code is good once");
+}
+
+#[tokio::test]
+async fn the_device_flow_waits_for_approval() {
+    let client = empty().await;
+    let id = client.emulator.client_id();
+    let device = client
+        .token(&[("response_type", "device_code"), ("client_id", id), ("scope", "api refresh_token")])
+        .await
+        .json();
+    let code = device["device_code"].as_str().unwrap();
+    let poll = async || client.token(&[("grant_type", "device"), ("client_id", id), ("code", code)]).await;
+    assert_eq!(poll().await.json()["error"], "authorization_pending");
+    let page = format!(
+        "{}?user_code={}",
+        device["verification_uri"].as_str().unwrap(),
+        device["user_code"].as_str().unwrap()
+    );
+    assert_eq!(read(client.http.get(page)).await.unwrap().status, 200);
+    assert_eq!(poll().await.status, 200);
+    assert_eq!(poll().await.status, 400, "a device code is good once");
+}
+
+/// A 2048-bit test key in PKCS#8; it protects nothing.
+const KEY: &str = include_str!("jwt_test_key.pem");
+
+#[tokio::test]
+async fn a_signed_assertion_is_verified() {
+    let der =
+        STANDARD.decode(KEY.lines().filter(|line| !line.starts_with("-----")).collect::<String>()).unwrap();
+    let key = RsaKeyPair::from_pkcs8(&der).unwrap();
+    let pem = format!(
+        "-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n",
+        STANDARD.encode(key.public_key().as_ref())
+    );
+    let client = start(Emulator::builder().empty().jwt_public_key(pem)).await;
+    let assert_with = async |claims: serde_json::Value, spoil: bool| {
+        let header = URL_SAFE_NO_PAD.encode(json!({ "alg": "RS256" }).to_string());
+        let mut signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let mut signature = vec![0; key.public().modulus_len()];
+        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).unwrap();
+        if spoil {
+            signature[7] ^= 1;
+        }
+        signed.push('.');
+        signed.push_str(&URL_SAFE_NO_PAD.encode(signature));
+        client
+            .token(&[("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &signed)])
+            .await
+    };
+    let expiry = client.emulator.org().now().as_second() + 180;
+    let good = json!({ "iss": client.emulator.client_id(), "sub": client.emulator.username(), "aud": "https://login.salesforce.com", "exp": expiry });
+    assert_eq!(assert_with(good.clone(), false).await.status, 200);
+    assert_eq!(assert_with(good.clone(), true).await.json()["error"], "invalid_grant");
+    for (claim, value) in [
+        ("exp", json!(expiry - 1000)),
+        ("aud", json!("https://elsewhere.example")),
+        ("sub", json!("nobody@example.com")),
+    ] {
+        let mut bad = good.clone();
+        bad[claim] = value;
+        assert_eq!(assert_with(bad, false).await.json()["error"], "invalid_grant", "{claim}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_expire_can_be_revoked_and_are_needed() {
+    let mut client = start(Emulator::builder().empty().session_lifetime(Duration::from_secs(600))).await;
+    assert_eq!(client.get("/limits").await.status, 200);
+    client.emulator.org().advance_clock(Duration::from_secs(601));
+    let answer = client.get("/limits").await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(
+        answer.json(),
+        json!([{ "message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID" }])
+    );
+    client.log_in().await;
+    client.emulator.org().revoke_sessions();
+    assert_eq!(client.get("/limits").await.status, 401);
+    client.log_in().await;
+    let revoke = format!("{}/services/oauth2/revoke", client.emulator.url());
+    assert_eq!(read(client.http.post(&revoke).form(&[("token", &client.token)])).await.unwrap().status, 200);
+    assert_eq!(client.get("/limits").await.status, 401);
+    assert_eq!(
+        read(client.http.get(format!("{}/services/data/v66.0/limits", client.emulator.url())))
+            .await
+            .unwrap()
+            .status,
+        401
+    );
+}
+
+#[tokio::test]
+async fn identity_and_introspection_know_the_user() {
+    let client = empty().await;
+    let info = client.get("/services/oauth2/userinfo").await;
+    assert_eq!(info.status, 200);
+    assert_eq!(info.json()["user_id"], json!(client.emulator.org().user_id()));
+    let path = format!("/id/{}/{}", client.emulator.org().id(), client.emulator.org().user_id());
+    let identity = client.get(&path).await.json();
+    assert_eq!(identity["username"], json!(client.emulator.username()));
+    assert!(identity["urls"]["rest"].as_str().unwrap().contains("/services/data/v{version}/"));
+    let url = format!("{}/services/oauth2/introspect", client.emulator.url());
+    let form = [
+        ("token", client.token.as_str()),
+        ("client_id", client.emulator.client_id()),
+        ("client_secret", client.emulator.client_secret()),
+    ];
+    let answer = read(client.http.post(url).form(&form)).await.unwrap();
+    assert_eq!(answer.json()["active"], json!(true));
+}

@@ -1,0 +1,249 @@
+//! Single records by id and by external id, blobs, parents and children, replication.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use unicrm_salesforce_emulator::{FieldSchema, FieldType, Record};
+
+use crate::client::{empty, read};
+
+#[tokio::test]
+async fn a_record_lives_from_create_to_delete() {
+    let client = empty().await;
+    let account = client.create("Account", json!({ "Name": "Acme" })).await;
+    let id = client
+        .create(
+            "Contact",
+            json!({ "FirstName": " Rose ", "LastName": "Gonzalez", "AccountId": account, "Email": "" }),
+        )
+        .await;
+    assert_eq!(id.len(), 18);
+    let record = client.record("Contact", &id).await;
+    assert_eq!(
+        record["attributes"],
+        json!({ "type": "Contact", "url": format!("/services/data/v66.0/sobjects/Contact/{id}") })
+    );
+    assert_eq!(
+        (record["FirstName"].as_str(), record["Name"].as_str(), &record["Email"]),
+        (Some("Rose"), Some("Rose Gonzalez"), &Value::Null)
+    );
+    assert_eq!(record["OwnerId"], json!(client.emulator.org().user_id()));
+    let updated =
+        client.patch(&format!("/sobjects/Contact/{}", &id[..15]), json!({ "LastName": "Diaz" })).await;
+    assert_eq!((updated.status, updated.body.len()), (204, 0));
+    let some = client.get(&format!("/sobjects/contact/{id}?fields=Name,AccountId")).await.json();
+    assert_eq!(some["Name"], "Rose Diaz");
+    assert!(some.get("LastName").is_none());
+    assert_eq!(client.get(&format!("/sobjects/Contact/{id}/Account")).await.json()["Name"], "Acme");
+    let children = client.get(&format!("/sobjects/Account/{account}/Contacts")).await.json();
+    assert_eq!(children["totalSize"], json!(1));
+    assert_eq!(client.send("DELETE", &format!("/sobjects/Contact/{id}"), None).await.status, 204);
+    for method in ["GET", "DELETE", "PATCH"] {
+        let body = (method == "PATCH").then(|| json!({ "LastName": "x" }));
+        let answer = client.send(method, &format!("/sobjects/Contact/{id}"), body).await;
+        assert_eq!(answer.error(), (404, "ENTITY_IS_DELETED".into()), "{method}");
+    }
+    assert_eq!(
+        client.query_all(&format!("SELECT IsDeleted FROM Contact WHERE Id = '{id}'")).await.json()["records"]
+            [0]["IsDeleted"],
+        json!(true)
+    );
+}
+
+#[tokio::test]
+async fn ids_that_do_not_fit_are_told_apart() {
+    let client = empty().await;
+    let account = client.create("Account", json!({ "Name": "Acme" })).await;
+    assert_eq!(
+        client.get("/sobjects/Contact/23foo").await.json()[0]["message"],
+        "Provided external ID field does not exist or is not accessible: 23foo"
+    );
+    let wrong = client.patch(&format!("/sobjects/Contact/{account}"), json!({ "LastName": "x" })).await;
+    assert_eq!(
+        wrong.json(),
+        json!([{ "message": format!("Record ID: id value of incorrect type: {account}"), "errorCode": "MALFORMED_ID", "fields": ["Id"] }])
+    );
+    let unknown = unicrm_salesforce_emulator::salesforce_id("003", 999_999);
+    assert_eq!(client.get(&format!("/sobjects/Contact/{unknown}")).await.error(), (404, "NOT_FOUND".into()));
+    assert_eq!(
+        client.patch(&format!("/sobjects/Contact/{unknown}"), json!({ "LastName": "x" })).await.error(),
+        (404, "NOT_FOUND".into())
+    );
+    let put = client.send("PUT", &format!("/sobjects/Account/{account}"), Some(json!({}))).await;
+    assert_eq!(put.status, 405);
+    assert_eq!(put.json()[0]["message"], "HTTP Method 'PUT' not allowed. Allowed are DELETE,GET,HEAD,PATCH");
+    let broken = client.request("POST", "/sobjects/Contact").body("{\"LastName\":");
+    assert_eq!(read(broken).await.unwrap().error(), (400, "JSON_PARSER_ERROR".into()));
+}
+
+#[tokio::test]
+async fn upsert_by_external_id_creates_updates_and_refuses_several() {
+    let client = empty().await;
+    let mut field = FieldSchema::new("Ext__c", FieldType::String);
+    field.external_id = true;
+    field.id_lookup = true;
+    client.emulator.org().add_field("Contact", field).await.unwrap();
+    let path = "/sobjects/Contact/Ext__c/a%2Fb%201";
+    let made = client.patch(path, json!({ "LastName": "One" })).await;
+    assert_eq!((made.status, &made.json()["created"]), (201, &json!(true)));
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let again = client.patch(path, json!({ "LastName": "Two" })).await;
+    assert_eq!(
+        (again.status, &again.json()),
+        (200, &json!({ "id": id, "success": true, "errors": [], "created": false }))
+    );
+    let old = client
+        .patch("/services/data/v45.0/sobjects/Contact/Ext__c/a%2Fb%201", json!({ "LastName": "Three" }))
+        .await;
+    assert_eq!((old.status, old.body.len()), (204, 0));
+    assert_eq!(client.get(path).await.json()["LastName"], "Three");
+    assert_eq!(client.get(path).await.json()["Ext__c"], "a/b 1");
+    let second = client.create("Contact", json!({ "LastName": "Other", "Ext__c": "a/b 1" })).await;
+    let several = client.patch(path, json!({ "LastName": "Four" })).await;
+    assert_eq!(several.status, 300);
+    let mut urls: Vec<String> = serde_json::from_value(several.json()).unwrap();
+    urls.sort();
+    let mut expected = vec![
+        format!("/services/data/v66.0/sobjects/Contact/{id}"),
+        format!("/services/data/v66.0/sobjects/Contact/{second}"),
+    ];
+    expected.sort();
+    assert_eq!(urls, expected);
+    assert_eq!(
+        client.patch("/sobjects/Contact/Title/x", json!({})).await.json()[0]["message"],
+        "Provided external ID field does not exist or is not accessible: Title"
+    );
+    let by_reference = client.create("Account", json!({ "Name": "Acme" })).await;
+    let linked = client
+        .post("/sobjects/Contact", json!({ "LastName": "Linked", "Account": { "Nothing__c": "x" } }))
+        .await;
+    assert_eq!(linked.error(), (400, "INVALID_FIELD".into()));
+    assert!(!by_reference.is_empty());
+}
+
+#[tokio::test]
+async fn blobs_come_as_bytes_and_notes_bring_their_document() {
+    let client = empty().await;
+    let html = "<p>Hello &lt;world&gt;</p>";
+    let id =
+        client.create("ContentNote", json!({ "Title": "Greeting", "Content": STANDARD.encode(html) })).await;
+    assert_eq!(client.get(&format!("/sobjects/ContentNote/{id}/Content")).await.text(), html);
+    let note = client.record("ContentNote", &id).await;
+    assert_eq!(note["TextPreview"], "Hello <world>");
+    assert_eq!(note["Content"], json!(format!("/services/data/v66.0/sobjects/ContentNote/{id}/Content")));
+    let soql =
+        format!("SELECT LinkedEntityId, ShareType FROM ContentDocumentLink WHERE ContentDocumentId = '{id}'");
+    let links = client.query(&soql).await.json();
+    assert_eq!(links["records"][0]["LinkedEntityId"], json!(client.emulator.org().user_id()));
+    let contact = client.create("Contact", json!({ "LastName": "Linked" })).await;
+    client.create("ContentDocumentLink", json!({ "ContentDocumentId": id, "LinkedEntityId": contact })).await;
+    assert_eq!(client.query(&soql).await.json()["totalSize"], json!(2));
+    let twice = client
+        .post("/sobjects/ContentDocumentLink", json!({ "ContentDocumentId": id, "LinkedEntityId": contact }))
+        .await;
+    assert_eq!(twice.error(), (400, "DUPLICATE_VALUE".into()));
+    assert_eq!(
+        client
+            .patch(
+                &format!("/sobjects/ContentNote/{id}"),
+                json!({ "Content": STANDARD.encode("<p>Again</p>") })
+            )
+            .await
+            .status,
+        204
+    );
+    let versions = client.query(&format!("SELECT VersionNumber, IsLatest FROM ContentVersion WHERE ContentDocumentId = '{id}' ORDER BY VersionNumber")).await.json();
+    assert_eq!(
+        versions["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|version| version["IsLatest"].clone())
+            .collect::<Vec<_>>(),
+        [json!(false), json!(true)]
+    );
+    assert_eq!(client.send("DELETE", &format!("/sobjects/ContentNote/{id}"), None).await.status, 204);
+    assert_eq!(
+        client.query(&format!("SELECT Id FROM ContentDocument WHERE Id = '{id}'")).await.json()["totalSize"],
+        json!(0)
+    );
+    let file = client
+        .create(
+            "ContentVersion",
+            json!({ "PathOnClient": "report.txt", "VersionData": STANDARD.encode("plain") }),
+        )
+        .await;
+    assert_eq!(client.get(&format!("/sobjects/ContentVersion/{file}/VersionData")).await.text(), "plain");
+    assert_eq!(client.record("ContentVersion", &file).await["Title"], "report");
+}
+
+#[tokio::test]
+async fn replication_tells_what_changed_and_what_went() {
+    let client = empty().await;
+    let org = client.emulator.org();
+    let kept = client.create("Contact", json!({ "LastName": "Kept" })).await;
+    let gone = client.create("Contact", json!({ "LastName": "Gone" })).await;
+    let purged = client.create("Contact", json!({ "LastName": "Purged" })).await;
+    org.delete("Contact", &gone).await.unwrap();
+    org.hard_delete("Contact", &purged).await.unwrap();
+    org.advance_clock(Duration::from_secs(120));
+    let now = org.now();
+    let span = |start: jiff::Timestamp, end: jiff::Timestamp| format!("start={start:.0}&end={end:.0}");
+    let hour = Duration::from_secs(3600);
+    let updated = client.get(&format!("/sobjects/Contact/updated?{}", span(now - hour, now))).await;
+    assert_eq!(updated.status, 200, "{}", updated.text());
+    assert_eq!(updated.json()["ids"], json!([kept]));
+    let covered = updated.json()["latestDateCovered"].as_str().unwrap().to_owned();
+    assert!(covered.ends_with(":00.000+0000"), "{covered}");
+    let deleted = client.get(&format!("/sobjects/Contact/deleted?{}", span(now - hour, now))).await.json();
+    let mut ids: Vec<&str> = deleted["deletedRecords"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| record["id"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, {
+        let mut both = [gone.as_str(), purged.as_str()];
+        both.sort_unstable();
+        both
+    });
+    assert!(deleted["earliestDateAvailable"].is_string());
+    org.undelete("Contact", &gone).await.unwrap();
+    let deleted = client.get(&format!("/sobjects/Contact/deleted?{}", span(now - hour, now))).await.json();
+    assert_eq!(deleted["deletedRecords"].as_array().unwrap().len(), 1, "an undeleted record was not deleted");
+    for bad in [span(now, now), span(now - Duration::from_secs(31 * 86_400), now), "start=x&end=y".to_owned()]
+    {
+        let answer = client.get(&format!("/sobjects/Contact/updated?{bad}")).await;
+        assert_eq!(answer.error(), (400, "INVALID_REPLICATION_DATE".into()), "{bad}");
+    }
+    let late = org
+        .insert_late("Contact", Record::new().with("LastName", "Late"), Duration::from_secs(600))
+        .await
+        .unwrap();
+    let record = client.record("Contact", &late).await;
+    let stamp: jiff::Timestamp = record["SystemModstamp"].as_str().unwrap().parse().unwrap();
+    assert!(stamp < now - Duration::from_secs(500));
+    assert_eq!(record["Name"], "Late");
+}
+
+#[tokio::test]
+async fn conditions_on_the_last_change_are_kept() {
+    let client = empty().await;
+    let id = client.create("Account", json!({ "Name": "Acme" })).await;
+    let path = format!("/sobjects/Account/{id}");
+    let stamp = client.get(&path).await.header("last-modified").unwrap().to_owned();
+    let unchanged = read(client.request("GET", &path).header("If-Modified-Since", &stamp)).await.unwrap();
+    assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
+    client.emulator.org().advance_clock(Duration::from_secs(5));
+    client.emulator.org().update("Account", &id, json!({ "Name": "Other" })).await.unwrap();
+    let refused = read(
+        client.request("PATCH", &path).header("If-Unmodified-Since", &stamp).json(&json!({ "Name": "Mine" })),
+    )
+    .await
+    .unwrap();
+    assert_eq!((refused.status, refused.body.len()), (412, 0));
+    assert_eq!(client.record("Account", &id).await["Name"], "Other");
+}
