@@ -1,0 +1,94 @@
+//! `unicrm emulator`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use unicrm_salesforce_emulator::{Emulator, EmulatorError};
+
+use crate::errors::{Exit, Failure, Result};
+use crate::output;
+
+/// Run a CRM on this machine, for trying things out and for tests
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Example:\n  unicrm emulator salesforce --listen 127.0.0.1:8080"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    remote: Remote,
+}
+
+#[derive(Debug, Subcommand)]
+enum Remote {
+    Salesforce(Salesforce),
+}
+
+/// Run a Salesforce org on this machine until Ctrl-C
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  unicrm emulator salesforce --listen 127.0.0.1:8080 --contacts 10000\n  \
+    unicrm emulator salesforce --data exported-tree/"
+)]
+struct Salesforce {
+    /// Where to listen: an address of this machine alone; port 0 takes any
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// The same seed gives the same org
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many contacts; everything else follows from it
+    #[arg(long, value_name = "N", default_value_t = 2_500, conflicts_with = "data")]
+    contacts: u64,
+    /// Records from a folder in the format of `sf data export tree`
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
+    let Remote::Salesforce(salesforce) = arguments.remote;
+    if !salesforce.listen.ip().is_loopback() {
+        let message =
+            format!("the emulator listens on this machine alone, not on {}", salesforce.listen.ip());
+        return Err(Failure::usage(message).advice("give a loopback address such as 127.0.0.1:8080"));
+    }
+    let builder = Emulator::builder().listen(salesforce.listen).seed(salesforce.seed);
+    let builder = match salesforce.data {
+        Some(folder) => builder.data_dir(folder),
+        None => builder.contacts(salesforce.contacts),
+    };
+    let emulator = builder.start().await.map_err(failure)?;
+    print(&emulator)?;
+    tokio::signal::ctrl_c().await?;
+    eprintln!("Stopping.");
+    emulator.shutdown().await;
+    Ok(Exit::DONE)
+}
+
+/// An emulator that does not start.
+pub(crate) fn failure(error: EmulatorError) -> Failure {
+    Failure::new(error.to_string()).because(error)
+}
+
+fn print(emulator: &Emulator) -> Result<()> {
+    let (url, id, secret) = (emulator.url(), emulator.client_id(), emulator.client_secret());
+    let token = emulator.refresh_token();
+    output::line(format!(
+        "Salesforce org at {url}
+
+  client id      {id}
+  client secret  {secret}
+  refresh token  {token}
+
+In another terminal:
+
+  export UNICRM_CLIENT_ID={id} UNICRM_CLIENT_SECRET={secret}
+  unicrm link salesforce --name emulator --login-url {url} --flow client-credentials
+  unicrm check emulator
+  unicrm sync emulator
+  unicrm list contacts -a emulator
+
+Ctrl-C stops it."
+    ))
+}

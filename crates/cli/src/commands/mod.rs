@@ -1,0 +1,37 @@
+//! One file per command: its arguments, and what it does.
+
+pub(crate) mod check;
+mod columns;
+pub(crate) mod demo;
+pub(crate) mod emulator;
+pub(crate) mod get;
+pub(crate) mod link;
+pub(crate) mod linked_accounts;
+pub(crate) mod list;
+pub(crate) mod providers;
+pub(crate) mod request;
+pub(crate) mod schema;
+pub(crate) mod sync;
+pub(crate) mod unlink;
+
+use crate::cli::{Cli, Command};
+use crate::errors::{Exit, Result};
+
+/// Runs what was typed.
+pub(crate) async fn run(cli: Cli) -> Result<Exit> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Demo(arguments) => Box::pin(demo::run(arguments, global)).await,
+        Command::Providers(_) => providers::run(global),
+        Command::Link(arguments) => Box::pin(link::run(arguments, global)).await,
+        Command::LinkedAccounts(_) => linked_accounts::run(global).await,
+        Command::Unlink(arguments) => unlink::run(arguments, global).await,
+        Command::Check(arguments) => check::run(arguments, global).await,
+        Command::Sync(arguments) => Box::pin(sync::run(arguments, global)).await,
+        Command::List(arguments) => list::run(arguments, global).await,
+        Command::Get(arguments) => get::run(arguments, global).await,
+        Command::Schema(arguments) => schema::run(arguments, global).await,
+        Command::Request(arguments) => request::run(arguments, global).await,
+        Command::Emulator(arguments) => Box::pin(emulator::run(arguments)).await,
+    }
+}

@@ -1,0 +1,3 @@
+//! The real binary, as people and scripts use it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
