@@ -196,7 +196,7 @@ fn invalid(pointer: &str, message: impl Into<String>) -> Error {
         .with_field(pointer, message)
 }
 
-#[expect(clippy::expect_used, reason = "the text is fixed and every test reads it")]
+
 fn default_login_url() -> Url {
     Url::parse("https://login.salesforce.com").expect("a URL")
 }

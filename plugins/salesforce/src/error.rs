@@ -144,6 +144,11 @@ impl Fault {
         }
     }
 
+    /// Whether the login itself, or the guard against refreshing in circles, said no.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        matches!(self, Self::Core(error) if error.kind() == ErrorKind::Unauthenticated)
+    }
+
     /// The same fault after a new token did not help.
     pub(crate) fn despite_new_token(self) -> Self {
         match self {

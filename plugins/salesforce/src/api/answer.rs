@@ -54,6 +54,9 @@ impl Answer {
             if body.trim_ascii().is_empty() {
                 return Err(unexpected(What::Nothing));
             }
+            if let Some(refusal) = refusal_with_success(status, &body) {
+                return Err(refusal);
+            }
         }
         Ok(Self { status, headers, body })
     }
@@ -81,6 +84,16 @@ impl Answer {
     pub(crate) fn header(&self, name: &header::HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
+}
+
+/// Some resources refuse with status 200 and the array of errors that belongs to an error status.
+fn refusal_with_success(status: StatusCode, body: &[u8]) -> Option<Fault> {
+    const MAX_ERRORS: usize = 64 << 10;
+    if body.len() > MAX_ERRORS || !body.trim_ascii_start().starts_with(b"[") {
+        return None;
+    }
+    let refusal = Fault::of_value(status.as_u16(), &serde_json::from_slice(body).ok()?)?;
+    Some(Fault::Refused(Box::new(refusal)))
 }
 
 /// Reads JSON of a known form. The text itself never gets into the error.

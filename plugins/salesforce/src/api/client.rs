@@ -63,8 +63,9 @@ impl Client {
     ) -> Result<Self, Fault> {
         let connection = Connection::open(config, http, Arc::clone(&linked.credentials)).await?;
         let call = Call::get("/services/data/").free();
-        let offered =
-            connection.fetch(&mut Usage::default(), &call, |answer| version::offered(&answer)).await?;
+        let mut usage = Usage::default();
+        let offered = connection.fetch(&mut usage, &call, |answer| version::offered(&answer)).await?;
+        connection.report_later(&usage);
         let version = version::choose(&offered, connection.config.api_version)?;
         let token = connection.token().await?;
         let dir = linked.cache_dir.as_ref().and_then(|dir| {
@@ -90,6 +91,11 @@ impl Client {
     /// The configuration.
     pub(crate) fn config(&self) -> &Arc<SalesforceConfig> {
         &self.0.connection.config
+    }
+
+    /// How many requests may run at once now.
+    pub(crate) fn concurrency(&self) -> usize {
+        self.0.connection.concurrency()
     }
 
     /// A path of the data API at this version.
@@ -299,7 +305,7 @@ impl Client {
             .await
         };
         let info = match ask(usage, "/services/oauth2/userinfo".to_owned()).await {
-            Err(fault @ (Fault::Rejected(_) | Fault::Refused(_))) => {
+            Err(fault) if fault.refusal().is_some() || fault.is_unauthenticated() => {
                 let Some((organization, user)) = auth::ids_of(&self.0.connection.token().await?) else {
                     return Err(fault);
                 };

@@ -47,7 +47,7 @@ pub(super) struct Call<'c> {
     pub(super) replay: Replay,
     /// Largest answer in bytes, unless the configuration allows less.
     pub(super) max: usize,
-    /// Whether Salesforce takes it off the quota of calls.
+    /// Whether it is a request of the data API, which is taken off the quota of calls.
     pub(super) counts: bool,
 }
 
@@ -130,6 +130,16 @@ impl Connection {
     /// Where the org was found last.
     pub(super) fn instance_url(&self) -> Url {
         self.instance.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the next answered request report what a request without a caller has cost.
+    pub(super) fn report_later(&self, usage: &Usage) {
+        self.refreshes.fetch_add(usage.refreshes, Ordering::Relaxed);
+    }
+
+    /// How many requests may run at once now.
+    pub(super) fn concurrency(&self) -> usize {
+        self.slots.current()
     }
 
     /// The token in use.
@@ -222,7 +232,8 @@ impl Connection {
         };
         let base = self.locate(&mut token).await?;
         self.send(number, call, &base, &token, tally).await.and_then(decode).map_err(|fault| {
-            if fault.refusal().is_some_and(Refusal::is_about_session) {
+            // The identity service refuses good tokens too, when the app's scopes do not reach it.
+            if fault.refusal().is_some_and(Refusal::is_about_session) && call.counts {
                 self.tokens.invalidate(&token);
             }
             fault.despite_new_token()

@@ -6,13 +6,13 @@ mod composite;
 mod connection;
 mod describe;
 mod describe_cache;
-mod id;
+pub(crate) mod id;
 mod identity;
 mod limits;
 mod query;
 mod replication;
 mod soql;
-mod time;
+pub(crate) mod time;
 mod version;
 
 pub(crate) use client::Client;
@@ -29,5 +29,7 @@ pub(crate) use soql::{Condition, Direction, Literal, Order, Soql};
 pub(crate) use time::{datetime_text, midnight, parse_date, parse_datetime, remote_datetime_text, utc_date};
 pub use version::ApiVersion;
 
+#[cfg(test)]
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;

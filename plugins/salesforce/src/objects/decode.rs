@@ -10,7 +10,7 @@ use super::context::MapContext;
 use super::remote_fields::SourceClasses;
 use super::wire::{Cell, Row, WireField, Wrong, read_row};
 use super::{account, contact, engagement, lead, note, opportunity, stage, task, user};
-use crate::api::id::widened;
+use crate::api::widened;
 use crate::read::source::Source;
 
 /// A record, and what else its row says.

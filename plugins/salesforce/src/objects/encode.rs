@@ -8,7 +8,7 @@ use unicrm_core::{Json, Ref, RemoteField, RemoteId};
 
 use super::remote_fields::key_of;
 use super::write::{Encoded, whole_seconds};
-use crate::api::time::{remote_datetime_text, utc_date};
+use crate::api::{remote_datetime_text, utc_date};
 
 /// A whole remote record, with the rows of other sObjects that belong to it.
 #[derive(Clone, Debug, Default)]

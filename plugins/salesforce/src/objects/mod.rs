@@ -11,6 +11,7 @@ mod encode;
 mod engagement;
 mod engagement_type;
 pub mod laws;
+pub mod measure;
 mod lead;
 mod note;
 mod opportunity;

@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use unicrm_core::{Amount, Json, RemoteField};
 
 use super::remote_fields::SourceClasses;
-use crate::api::id::widened;
-use crate::api::time::{midnight, parse_date, parse_datetime};
+use crate::api::widened;
+use crate::api::{midnight, parse_date, parse_datetime};
 
 /// The cells of an sObject that the mapping knows; [`wire!`] makes one.
 pub(super) trait Row<'a>: Default {

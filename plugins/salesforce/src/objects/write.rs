@@ -11,8 +11,8 @@ use unicrm_core::{
 use super::context::{MapContext, SobjectFacts};
 use super::remote_fields::key_of;
 use super::wire::WireField;
-use crate::api::id::SalesforceId;
-use crate::api::time::{datetime_text, utc_date};
+use crate::api::SalesforceId;
+use crate::api::{datetime_text, utc_date};
 
 /// What a write of one record comes to.
 #[derive(Clone, Debug, Default)]

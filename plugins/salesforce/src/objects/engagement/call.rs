@@ -7,7 +7,7 @@ use unicrm_core::{Direction, Engagement, EngagementPatch, Json, RemoteField};
 
 use super::event::same;
 use super::{END_TIME_FIELD, START_TIME_FIELD, Shared, call_type, valued};
-use crate::api::time::utc_date;
+use crate::api::utc_date;
 use crate::objects::context::MapContext;
 use crate::objects::decode::Mapper;
 use crate::objects::encode::RemoteRecord;

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use unicrm_core::{Engagement, EngagementPatch, Json, Patch, RemoteField};
 
 use super::{Shared, valued};
-use crate::api::time::utc_date;
+use crate::api::utc_date;
 use crate::objects::decode::Mapper;
 use crate::objects::engagement_type::Sort;
 use crate::objects::remote_fields::{holds, remote_value};

@@ -1,0 +1,125 @@
+//! The plugin as the contract sees it: each method hands over to the part that does the work.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use unicrm_core::{
+    Access, AuthFlow, Capabilities, ChangesPage, ChangesRequest, ConnectFuture, ConnectRequest, Error,
+    ErrorKind, ObjectKind, Page, Provider, ProviderInfo, RawRequest, RawResponse, ReadRequest, Result,
+    Schema, SearchRequest, Setting, Usage, WriteReport, WriteRequest,
+};
+
+use crate::api::Client;
+use crate::capabilities::capabilities;
+use crate::config::SalesforceConfig;
+use crate::objects::MAPPINGS;
+use crate::read::Reader;
+use crate::{access, schema};
+
+const LOGIN_URL: Setting = Setting {
+    name: "login_url",
+    description: "the org's My Domain URL (Setup > My Domain), such as https://acme.my.salesforce.com",
+    required: false,
+};
+const CLIENT_ID: Setting = Setting {
+    name: "client_id",
+    description: "the consumer key of the external client app or connected app (Setup > App Manager)",
+    required: true,
+};
+
+/// What the plugin is.
+pub static INFO: ProviderInfo = ProviderInfo {
+    slug: "salesforce",
+    name: "Salesforce",
+    description: "Salesforce Sales Cloud and everything on its platform, by the REST API.",
+    auth_flows: &[
+        AuthFlow {
+            name: "client-credentials",
+            description: "the app signs in as the user that it is set to run as; nobody has to be present",
+            settings: &[Setting { required: true, ..LOGIN_URL }, CLIENT_ID],
+            secrets: &[Setting {
+                name: "client_secret",
+                description: "the app's consumer secret",
+                required: true,
+            }],
+        },
+        AuthFlow {
+            name: "refresh-token",
+            description: "a user has granted the app access, and its refresh token is at hand",
+            settings: &[LOGIN_URL, CLIENT_ID],
+            secrets: &[
+                Setting { name: "refresh_token", description: "the refresh token", required: true },
+                Setting {
+                    name: "client_secret",
+                    description: "the app's consumer secret, if the app requires it for refreshes",
+                    required: false,
+                },
+            ],
+        },
+    ],
+    mappings: &MAPPINGS,
+};
+
+/// Connects a linked account: reads its configuration, signs in and agrees on an API version, so that what is wrong with
+/// either shows here.
+#[must_use]
+pub fn connect(request: ConnectRequest) -> ConnectFuture {
+    Box::pin(async move {
+        let config = Arc::new(SalesforceConfig::from_json(&request.config)?);
+        let client = Client::connect(&request, Arc::clone(&config)).await?;
+        let reader = Reader::new(client.clone(), config, request.linked_account);
+        Ok(Arc::new(Salesforce { client, reader, capabilities: capabilities() }) as Arc<dyn Provider>)
+    })
+}
+
+/// A connected org.
+#[derive(Debug)]
+struct Salesforce {
+    client: Client,
+    reader: Reader,
+    capabilities: Capabilities,
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{what} is not supported by this provider yet"))
+}
+
+#[async_trait]
+impl Provider for Salesforce {
+    fn info(&self) -> &'static ProviderInfo {
+        &INFO
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn access(&self) -> Result<Access> {
+        access::report(&self.client).await
+    }
+
+    async fn describe(&self, kind: ObjectKind) -> Result<Schema> {
+        schema::describe(&self.client, &mut Usage::default(), kind).await
+    }
+
+    async fn read(&self, request: ReadRequest) -> Result<Vec<Result<Page>>> {
+        Ok(self.reader.read(request.into_parts()).await)
+    }
+
+    async fn search(&self, _request: SearchRequest) -> Result<Page> {
+        Err(unsupported("searching"))
+    }
+
+    async fn write(&self, _request: WriteRequest) -> Result<WriteReport> {
+        Err(unsupported("writing"))
+    }
+
+    async fn changes(&self, _request: ChangesRequest) -> Result<ChangesPage> {
+        Err(unsupported("waiting for changes"))
+    }
+
+    async fn send(&self, request: RawRequest) -> Result<RawResponse> {
+        let mut usage = Usage::default();
+        Ok(self.client.raw(&mut usage, &request).await?)
+    }
+}

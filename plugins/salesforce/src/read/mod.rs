@@ -1,0 +1,234 @@
+//! Reading: which queries make up an object, how their pages follow each other, and what becomes of the rows.
+
+mod by_ids;
+mod deleted;
+mod enrich;
+mod facts;
+mod fetch;
+mod head;
+mod rows;
+mod select;
+pub(crate) mod source;
+mod token;
+mod types;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::stream::{self, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use unicrm_core::{
+    Error, ErrorKind, LinkedAccountId, Next, ObjectKind, Page, ReadPart, Row, Scope, Shape, Usage,
+};
+
+use crate::api::Client;
+use crate::config::SalesforceConfig;
+use facts::Facts;
+use fetch::{Ask, PageSize, unavailable};
+use select::Selection;
+use source::Source;
+use token::{Cursor, Keyset, Marks, Phase};
+
+/// A page that has so many rows is not filled up from the next source.
+const ENOUGH: usize = 500;
+/// Sources and windows that one page may go through before it is given to the host, empty or not.
+const MAX_STEPS: usize = 16;
+/// Enhanced notes a page: each costs a call of its own.
+const NOTES: u32 = 200;
+
+/// How far a reading since a watermark goes back behind it: a transaction may commit this much later than the time that it
+/// is stamped with.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
+
+/// Reads the org of one linked account.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    client: Client,
+    config: Arc<SalesforceConfig>,
+    facts: Facts,
+    selections: Mutex<HashMap<(Source, bool), Arc<Selection>>>,
+}
+
+/// What a step of a reading leaves to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// More of the same source.
+    Rows,
+    /// Nothing of this source.
+    Nothing,
+}
+
+impl Reader {
+    pub(crate) fn new(
+        client: Client,
+        config: Arc<SalesforceConfig>,
+        linked_account: LinkedAccountId,
+    ) -> Self {
+        let facts = Facts::new(linked_account, &config);
+        Self { client, config, facts, selections: Mutex::default() }
+    }
+
+    /// One page of each part, several at once; a part that fails fails alone.
+    pub(crate) async fn read(&self, parts: Vec<ReadPart>) -> Vec<Result<Page, Error>> {
+        let pages = parts.into_iter().map(|part| self.page(part));
+        stream::iter(pages).buffered(self.concurrency()).collect().await
+    }
+
+    async fn page(&self, part: ReadPart) -> Result<Page, Error> {
+        let part = &part;
+        match (&part.scope, part.kind) {
+            (_, ObjectKind::EngagementType) => self.engagement_types(part).await,
+            _ if part.shape == Shape::Count => self.count(part).await,
+            (Scope::Ids(ids), _) => self.by_ids(part, ids).await,
+            (Scope::Since(watermark), _) => self.pages(part, &Marks::parse(watermark)?).await,
+            (Scope::All, _) => self.pages(part, &Marks::default()).await,
+            _ => Err(Error::new(ErrorKind::Unsupported, "this scope is not one that Salesforce is read by")),
+        }
+    }
+
+    /// The next page of a reading of all rows, or of those since the marks.
+    async fn pages(&self, part: &ReadPart, marks: &Marks) -> Result<Page, Error> {
+        let mut usage = Usage::default();
+        let sources = self.sources(&mut usage, part.kind).await?;
+        let first = *sources.first().ok_or_else(|| no_source(part.kind))?;
+        let mut cursor = match &part.after {
+            Some(token) => Cursor::parse(token, part.kind, part.shape)?,
+            None => Cursor::start(part.kind, part.shape, first),
+        };
+        if !sources.contains(&cursor.source) {
+            return Err(unavailable(cursor.source));
+        }
+        let enough = if part.page_size.is_some() { 1 } else { ENOUGH };
+        let mut rows = Vec::new();
+        for _ in 0..MAX_STEPS {
+            let (before, delivered) = (cursor.clone(), rows.len());
+            match self.step(&mut usage, part, marks, &mut cursor, &mut rows).await {
+                Ok(Left::Rows) => {}
+                Ok(Left::Nothing) => {
+                    if !advance(&sources, marks, &mut cursor) {
+                        let watermark = Marks::new(cursor.marks).to_watermark()?;
+                        return Ok(Page::new(rows, Next::End(Some(watermark))).with_usage(usage));
+                    }
+                }
+                Err(error) if delivered == 0 => return Err(error),
+                Err(_) => {
+                    // What has arrived is delivered; the next page meets the error again, or does not.
+                    rows.truncate(delivered);
+                    cursor = before;
+                    break;
+                }
+            }
+            if rows.len() >= enough {
+                break;
+            }
+        }
+        Ok(Page::new(rows, Next::More(cursor.to_token()?)).with_usage(usage))
+    }
+
+    /// Reads one page of one source, or the ids that are gone for good from it.
+    async fn step(
+        &self,
+        usage: &mut Usage,
+        part: &ReadPart,
+        marks: &Marks,
+        cursor: &mut Cursor,
+        rows: &mut Vec<Row>,
+    ) -> Result<Left, Error> {
+        let source = cursor.source;
+        let since = marks.of(source).map(|mark| mark.saturating_sub(OVERLAP).unwrap_or(mark));
+        if cursor.phase == Phase::Deleted {
+            self.gone_for_good(usage, source, since, cursor, rows).await?;
+            return Ok(Left::Nothing);
+        }
+        let usual = self.config.limits.batch_size.or((source == Source::ContentNote).then_some(NOTES));
+        let ask = Ask { shape: part.shape, since, size: PageSize::of(part.page_size, usual) };
+        let fetched = self.fetch(usage, ask, cursor).await?;
+        if let Some(now) = fetched.page.server_time {
+            cursor.marks.entry(source).or_insert(now);
+        }
+        let converted = self.convert(usage, part.shape, &fetched, rows).await?;
+        cursor.incomplete = [cursor.incomplete, converted.incomplete].into_iter().flatten().min();
+        let moved = converted.last.is_some();
+        if let Some(last) = converted.last {
+            cursor.after = Some(last);
+        }
+        cursor.locator = fetched.page.next;
+        if cursor.locator.is_some() {
+            return Ok(Left::Rows);
+        }
+        if std::mem::take(&mut cursor.full) {
+            return if moved { Ok(Left::Rows) } else { Err(stuck(source)) };
+        }
+        if let Some((window, until)) = cursor.window.and_then(|window| Some((window, window.until?))) {
+            cursor.after = Some(Keyset { stamp: until, id: None });
+            cursor.window = window.next(self.end_of(cursor));
+            return Ok(Left::Rows);
+        }
+        settle_mark(cursor, since);
+        Ok(Left::Nothing)
+    }
+
+    /// The sources of an object that this org has.
+    async fn sources(&self, usage: &mut Usage, kind: ObjectKind) -> Result<Vec<Source>, Error> {
+        let sources = Source::of(kind);
+        if !sources.iter().any(|source| source.optional()) {
+            return Ok(sources.to_vec());
+        }
+        let global = self.client.describe_global(usage).await?;
+        let there = |source: &&Source| {
+            !source.optional() || global.object(source.sobject()).is_some_and(|object| object.queryable)
+        };
+        Ok(sources.iter().filter(there).copied().collect())
+    }
+
+    fn concurrency(&self) -> usize {
+        self.config.limits.concurrency.max(1)
+    }
+
+    fn selections(&self) -> MutexGuard<'_, HashMap<(Source, bool), Arc<Selection>>> {
+        // Nothing panics while it is held, so a poisoned map is whole.
+        self.selections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Goes on behind a source that is read; false at the end of all.
+fn advance(sources: &[Source], marks: &Marks, cursor: &mut Cursor) -> bool {
+    let source = cursor.source;
+    if cursor.phase == Phase::Rows && source.deletable() && marks.of(source).is_some() {
+        cursor.enter(source, Phase::Deleted);
+        return true;
+    }
+    let next = sources.iter().skip_while(|other| **other != source).nth(1);
+    match next {
+        Some(next) => cursor.enter(*next, Phase::Rows),
+        None => return false,
+    }
+    true
+}
+
+/// Where the next reading of the source starts: at the server's time when this one began, or, when the server did not say,
+/// at the newest row; and before any row that was not given whole.
+fn settle_mark(cursor: &mut Cursor, since: Option<Timestamp>) {
+    let newest = cursor.after.as_ref().map(|after| after.stamp);
+    let known = cursor.marks.get(&cursor.source).copied().or(newest).or(since);
+    if let Some(mark) = [known, cursor.incomplete].into_iter().flatten().min() {
+        cursor.marks.insert(cursor.source, mark);
+    }
+}
+
+fn no_source(kind: ObjectKind) -> Error {
+    let names: Vec<_> = Source::of(kind).iter().map(|source| source.sobject()).collect();
+    Error::new(
+        ErrorKind::PermissionDenied,
+        format!("{kind} records cannot be read: this user sees none of the objects {}", names.join(", ")),
+    )
+    .with_advice(
+        "Setup > Permission Sets > the integration's set > Object Settings: give \"Read\" and \"View All\"",
+    )
+}
+
+/// A page of rows none of which has an id and a time stamp: there is no way to ask for the next one.
+fn stuck(source: Source) -> Error {
+    let message = format!("a page of {} records has neither ids nor time stamps", source.sobject());
+    Error::new(ErrorKind::Decode, message)
+}

@@ -1,0 +1,9 @@
+//! The plugin against an org over HTTP: the emulator answers as Salesforce does, on good days and bad ones.
+
+mod access;
+mod conformance;
+mod faults;
+mod random;
+mod reading;
+mod since;
+mod support;

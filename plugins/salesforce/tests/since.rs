@@ -1,0 +1,173 @@
+//! Readings since a watermark: what changed, what went, what committed late, and what an idle one costs.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::json;
+use unicrm_core::{GoneReason, ObjectKind, ReadPart, ReadRequest, RemoteId, Scope};
+use unicrm_salesforce_emulator::{Emulator, Record, Resource};
+
+use crate::support::{Linked, read_all, read_since};
+
+/// Far beyond the overlap, so that what is shown was shown for its change.
+const LATER: Duration = Duration::from_secs(3_600);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changed_is_shown_and_nothing_else() {
+    let linked = Linked::with_contacts(120).await;
+    let org = linked.org();
+    let provider = linked.connect().await;
+    org.advance_clock(LATER);
+    let watermark = read_all(&*provider, ObjectKind::Contact).await.watermark.unwrap();
+    org.advance_clock(LATER);
+    assert_eq!(read_since(&*provider, ObjectKind::Contact, &watermark).await.rows, 0, "nothing has changed");
+
+    let ids: Vec<String> = linked.expected(ObjectKind::Contact).await.live.into_iter().collect();
+    let [changed, deleted, purged, master, loser] = [0, 1, 2, 3, 4].map(|at| ids[at].clone());
+    org.update("Contact", &changed, json!({"Title": "Chief Changer"})).await.unwrap();
+    org.delete("Contact", &deleted).await.unwrap();
+    org.delete("Contact", &purged).await.unwrap();
+    org.hard_delete("Contact", &purged).await.unwrap();
+    org.merge("Contact", &master, &[&loser]).await.unwrap();
+    let made = org.create("Contact", json!({"LastName": "Newcomer"})).await.unwrap();
+    org.advance_clock(LATER);
+
+    let shown = read_since(&*provider, ObjectKind::Contact, &watermark).await;
+    assert!(
+        shown.live_ids().is_superset(&BTreeSet::from([changed, made, master.clone()])),
+        "{:?}",
+        shown.live_ids()
+    );
+    assert!(shown.live.len() <= 10, "only what changed: {:?}", shown.live_ids());
+    assert_eq!(shown.gone_ids(), BTreeSet::from([deleted.clone(), purged.clone(), loser.clone()]));
+    assert_eq!(shown.gone[&deleted].reason, GoneReason::Deleted);
+    assert_eq!(shown.gone[&purged].reason, GoneReason::Deleted);
+    assert_eq!(shown.gone[&loser].reason, GoneReason::MergedInto(RemoteId::from(master.as_str())));
+    let next = shown.watermark.unwrap();
+    org.advance_clock(LATER);
+    assert_eq!(read_since(&*provider, ObjectKind::Contact, &next).await.rows, 0, "it was shown already");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_taken_out_of_the_bin_is_alive() {
+    let linked = Linked::with_contacts(60).await;
+    let org = linked.org();
+    let provider = linked.connect().await;
+    let watermark = read_all(&*provider, ObjectKind::Account).await.watermark.unwrap();
+    org.advance_clock(LATER);
+    let account = linked.expected(ObjectKind::Account).await.live.first().cloned().unwrap();
+    org.delete("Account", &account).await.unwrap();
+    org.undelete("Account", &account).await.unwrap();
+    org.advance_clock(LATER);
+    let shown = read_since(&*provider, ObjectKind::Account, &watermark).await;
+    assert!(shown.live.contains_key(&account) && shown.gone.is_empty(), "{:?}", shown.gone);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_commits_late_is_not_lost() {
+    let linked = Linked::with_contacts(60).await;
+    let org = linked.org();
+    let provider = linked.connect().await;
+    org.advance_clock(LATER);
+    org.create("Contact", json!({"LastName": "On time"})).await.unwrap();
+    let watermark = read_all(&*provider, ObjectKind::Contact).await.watermark.unwrap();
+    // Its transaction began nine minutes before the reading, and commits behind rows that were read already.
+    let late = Record::new().with("LastName", "Late");
+    let late = org.insert_late("Contact", late, Duration::from_secs(9 * 60)).await.unwrap();
+    org.advance_clock(Duration::from_secs(60));
+    let shown = read_since(&*provider, ObjectKind::Contact, &watermark).await;
+    assert!(shown.live.contains_key(&late), "{:?}", shown.live_ids());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_object_shows_its_changes_since() {
+    let linked = Linked::with_contacts(80).await;
+    let org = linked.org();
+    let provider = linked.connect().await;
+    let mut watermarks = Vec::new();
+    for kind in ObjectKind::ALL {
+        watermarks.push((kind, read_all(&*provider, kind).await.watermark.unwrap()));
+    }
+    org.advance_clock(LATER);
+    let user = org.user_id().to_owned();
+    let stage = org.query("SELECT Id FROM OpportunityStage LIMIT 1").await.unwrap();
+    let stage = stage[0]["Id"].as_str().unwrap().to_owned();
+    let contact = linked.expected(ObjectKind::Contact).await.live.first().cloned().unwrap();
+    let start = "2026-03-01T10:00:00.000Z";
+    let made = [
+        (ObjectKind::Account, org.create("Account", json!({"Name": "A"})).await.unwrap()),
+        (ObjectKind::Contact, org.create("Contact", json!({"LastName": "C"})).await.unwrap()),
+        (ObjectKind::Lead, org.create("Lead", json!({"LastName": "L", "Company": "K"})).await.unwrap()),
+        (
+            ObjectKind::Opportunity,
+            org.create(
+                "Opportunity",
+                json!({"Name": "O", "StageName": "Prospecting", "CloseDate": "2026-12-01"}),
+            )
+            .await
+            .unwrap(),
+        ),
+        (ObjectKind::Task, org.create("Task", json!({"Subject": "T"})).await.unwrap()),
+        (
+            ObjectKind::Engagement,
+            org.create("Task", json!({"Subject": "Call", "TaskSubtype": "Call", "WhoId": contact}))
+                .await
+                .unwrap(),
+        ),
+        (
+            ObjectKind::Engagement,
+            org.create("Event", json!({"Subject": "E", "StartDateTime": start, "DurationInMinutes": 5}))
+                .await
+                .unwrap(),
+        ),
+        (ObjectKind::Note, org.create("Note", json!({"Title": "N", "ParentId": contact})).await.unwrap()),
+        (
+            ObjectKind::Note,
+            org.create("ContentNote", json!({"Title": "CN", "Content": "SGVsbG8="})).await.unwrap(),
+        ),
+    ];
+    let later = Record::new().with("SystemModstamp", org.now());
+    org.set("User", &user, later.clone()).await.unwrap();
+    org.set("OpportunityStage", &stage, later).await.unwrap();
+    org.advance_clock(LATER);
+    for (kind, watermark) in &watermarks {
+        let shown = read_since(&*provider, *kind, watermark).await;
+        let expected: BTreeSet<String> =
+            made.iter().filter(|(of, _)| of == kind).map(|(_, id)| id.clone()).collect();
+        match kind {
+            ObjectKind::User => assert_eq!(shown.live_ids(), BTreeSet::from([user.clone()])),
+            ObjectKind::Stage => assert_eq!(shown.live.len(), 1),
+            ObjectKind::EngagementType => assert!(shown.live.len() >= 4, "they are always all shown"),
+            // What was made may touch others, such as the account of a contact.
+            _ => assert!(shown.live_ids().is_superset(&expected), "{kind}: {:?}", shown.live_ids()),
+        }
+        assert!(shown.rows < 20, "{kind}: {} rows", shown.rows);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_reading_of_all_ten_objects_costs_few_calls() {
+    let linked = Linked::start(Emulator::builder().contacts(100)).await;
+    let provider = linked.connect().await;
+    let mut watermarks = Vec::new();
+    for kind in ObjectKind::ALL {
+        watermarks.push((kind, read_all(&*provider, kind).await.watermark.unwrap()));
+    }
+    // Within the hour for which descriptions are taken as they are.
+    linked.org().advance_clock(Duration::from_secs(1_800));
+    linked.emulator.log().clear();
+    let parts =
+        watermarks.iter().map(|(kind, watermark)| ReadPart::new(*kind, Scope::Since(watermark.clone())));
+    let pages = provider.read(parts.collect::<ReadRequest>()).await.unwrap();
+    let calls = linked.emulator.log().api_calls();
+    let mut reported = 0;
+    for page in pages {
+        let page = page.unwrap();
+        assert!(page.next_token().is_none(), "idle readings end with their first page");
+        reported += page.usage.calls;
+    }
+    println!("an idle reading of all ten objects: {calls} calls");
+    assert_eq!(calls, reported, "the calls are reported as they were counted");
+    assert!(calls <= 4, "{calls} calls: {:?}", linked.emulator.log().counts());
+    assert_eq!(linked.emulator.log().count(Resource::Token).requests, 0, "the session is still good");
+}
