@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use unicrm_salesforce_emulator::{Emulator, EmulatorError};
 
+use crate::cli::Global;
 use crate::errors::{Exit, Failure, Result};
 use crate::output;
 
@@ -29,7 +31,8 @@ enum Remote {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  unicrm emulator salesforce --listen 127.0.0.1:8080 --contacts 10000\n  \
-    unicrm emulator salesforce --data exported-tree/"
+    unicrm emulator salesforce --data exported-tree/\n\n\
+    With --json its first line says where it listens and how to sign in, for scripts."
 )]
 struct Salesforce {
     /// Where to listen: an address of this machine alone; port 0 takes any
@@ -46,7 +49,7 @@ struct Salesforce {
     data: Option<PathBuf>,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
+pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     let Remote::Salesforce(salesforce) = arguments.remote;
     if !salesforce.listen.ip().is_loopback() {
         let message =
@@ -59,7 +62,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
         None => builder.contacts(salesforce.contacts),
     };
     let emulator = builder.start().await.map_err(failure)?;
-    print(&emulator)?;
+    if global.json {
+        output::json_line(&SignIn::of(&emulator))?;
+    } else {
+        print(&emulator)?;
+    }
     tokio::signal::ctrl_c().await?;
     eprintln!("Stopping.");
     emulator.shutdown().await;
@@ -69,6 +76,32 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
 /// An emulator that does not start.
 pub(crate) fn failure(error: EmulatorError) -> Failure {
     Failure::new(error.to_string()).because(error)
+}
+
+/// All that a client needs to sign in. The secrets are those of an org that ends with this program.
+#[derive(Serialize)]
+struct SignIn<'a> {
+    url: String,
+    client_id: &'a str,
+    client_secret: &'a str,
+    refresh_token: &'a str,
+    username: &'a str,
+    password: &'a str,
+    security_token: &'a str,
+}
+
+impl<'a> SignIn<'a> {
+    fn of(emulator: &'a Emulator) -> Self {
+        Self {
+            url: emulator.url(),
+            client_id: emulator.client_id(),
+            client_secret: emulator.client_secret(),
+            refresh_token: emulator.refresh_token(),
+            username: emulator.username(),
+            password: emulator.password(),
+            security_token: emulator.security_token(),
+        }
+    }
 }
 
 fn print(emulator: &Emulator) -> Result<()> {

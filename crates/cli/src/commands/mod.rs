@@ -32,6 +32,6 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit> {
         Command::Get(arguments) => get::run(arguments, global).await,
         Command::Schema(arguments) => schema::run(arguments, global).await,
         Command::Request(arguments) => request::run(arguments, global).await,
-        Command::Emulator(arguments) => Box::pin(emulator::run(arguments)).await,
+        Command::Emulator(arguments) => Box::pin(emulator::run(arguments, global)).await,
     }
 }
