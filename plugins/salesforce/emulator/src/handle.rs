@@ -32,7 +32,11 @@ impl OrgHandle {
         work: impl FnOnce(&Org) -> Outcome<T> + Send + 'static,
     ) -> Outcome<T> {
         let server = Arc::clone(&self.server);
-        let done = tokio::task::spawn_blocking(move || work(&server.org)).await;
+        let done = tokio::task::spawn_blocking(move || {
+            server.org.settle_permissions()?;
+            work(&server.org)
+        })
+        .await;
         done.map_err(|error| SalesforceError::internal(format!("the org's work was cut off: {error}")))?
     }
 

@@ -101,7 +101,7 @@ fn data(
             let calls = composite::calls_of(&call);
             let now = server.org.clock.now();
             let response = match server.usage.take(u64::from(calls), now) {
-                Ok(()) => resource(&call).unwrap_or_else(|error| ApiResponse::error(&error)),
+                Ok(()) => settled(&call).unwrap_or_else(|error| ApiResponse::error(&error)),
                 Err(error) => return (ApiResponse::error(&error), 0),
             };
             let (used, max) = server.usage.state(now);
@@ -156,6 +156,12 @@ fn admit(
         )));
     }
     Ok((number, session))
+}
+
+/// Calls a resource, after permission rows have caught up with the permissions.
+fn settled(call: &Call<'_>) -> Answer {
+    call.server.org.settle_permissions()?;
+    resource(call)
 }
 
 /// Calls a resource of a version; composite parts come here too.

@@ -17,27 +17,27 @@ const XML: &str = "text/xml;charset=UTF-8";
 
 /// Answers a call, and tells how many API calls it was: logging in and out is none.
 pub(crate) fn answer(server: &Server, request: &ApiRequest) -> (ApiResponse, u32) {
-    dispatch(server, request).unwrap_or_else(|fault| (fault, 0))
+    dispatch(server, request).unwrap_or_else(|fault| (*fault, 0))
 }
 
-fn dispatch(server: &Server, request: &ApiRequest) -> Result<(ApiResponse, u32), ApiResponse> {
+fn dispatch(server: &Server, request: &ApiRequest) -> Result<(ApiResponse, u32), Box<ApiResponse>> {
     let path: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let ["services", "Soap", kind @ ("u" | "c"), version, ..] = path.as_slice() else {
-        return Err(fault(
+        return Err(refusal(
             "sf:UNSUPPORTED_API_VERSION",
             "UNSUPPORTED_API_VERSION: this SOAP API is not served here",
         ));
     };
     let version = version.trim_end_matches(".0").parse::<u16>().unwrap_or_default();
     if !(super::versions::OLDEST..=super::versions::NEWEST).contains(&version) {
-        return Err(fault(
+        return Err(refusal(
             "sf:UNSUPPORTED_API_VERSION",
             "UNSUPPORTED_API_VERSION: Invalid Api version specified on URL",
         ));
     }
     let envelope = std::str::from_utf8(&request.body).ok().and_then(Element::parse).unwrap_or_default();
     let call = envelope.child("Body").and_then(|body| body.children.first());
-    let call = call.ok_or_else(|| fault("soapenv:Client", "Failed to parse the SOAP envelope"))?;
+    let call = call.ok_or_else(|| refusal("soapenv:Client", "Failed to parse the SOAP envelope"))?;
     let urn = if *kind == "u" { "urn:partner.soap.sforce.com" } else { "urn:enterprise.soap.sforce.com" };
     if call.name == "login" {
         return Ok((login(server, version, kind, urn, call), 0));
@@ -46,7 +46,7 @@ fn dispatch(server: &Server, request: &ApiRequest) -> Result<(ApiResponse, u32),
     let token = header.and_then(|header| header.text_of("sessionId")).unwrap_or_default();
     if server.tokens.session(token, server.org.clock.now()).is_none() {
         let message = "INVALID_SESSION_ID: Invalid Session ID found in SessionHeader: Illegal Session";
-        return Err(fault("sf:INVALID_SESSION_ID", message));
+        return Err(refusal("sf:INVALID_SESSION_ID", message));
     }
     let run: (&str, fn(&Context<'_>, &Element) -> Row) = match call.name.as_str() {
         "logout" => {
@@ -63,17 +63,21 @@ fn dispatch(server: &Server, request: &ApiRequest) -> Result<(ApiResponse, u32),
         "undelete" => ("ids", undelete),
         "emptyRecycleBin" => ("ids", empty_recycle_bin),
         other => {
-            return Err(fault(
+            return Err(refusal(
                 "soapenv:Client",
                 &format!("No operation available for request {{{urn}}}{other}"),
             ));
         }
     };
     let refuse = |error: SalesforceError| {
-        fault(&format!("sf:{}", error.code), &format!("{}: {}", error.code, error.message))
+        refusal(&format!("sf:{}", error.code), &format!("{}: {}", error.code, error.message))
     };
     server.usage.take(1, server.org.clock.now()).map_err(refuse)?;
     Ok((rows(server, urn, call, run.0, run.1), 1))
+}
+
+fn refusal(code: &str, message: &str) -> Box<ApiResponse> {
+    Box::new(fault(code, message))
 }
 
 fn login(server: &Server, version: u16, kind: &str, urn: &str, call: &Element) -> ApiResponse {
@@ -279,5 +283,5 @@ fn fault(code: &str, message: &str) -> ApiResponse {
 }
 
 fn xml(status: u16, body: &str) -> ApiResponse {
-    ApiResponse { status, content_type: Some(XML), headers: Vec::new(), body: body.to_owned().into() }
+    ApiResponse { content_type: Some(XML), body: body.to_owned().into(), ..ApiResponse::empty(status) }
 }

@@ -6,10 +6,12 @@ mod db;
 pub(crate) mod dml;
 mod id;
 mod load;
+mod permissions;
 mod record;
 mod row;
 mod value;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -34,6 +36,8 @@ pub(crate) struct Org {
     schema: RwLock<Arc<Schema>>,
     visibility: RwLock<Arc<Visibility>>,
     metadata_changed: Mutex<Timestamp>,
+    /// Whether the permission rows lag behind the permissions.
+    permissions_changed: AtomicBool,
     /// The tables.
     pub(crate) db: Database,
     /// The time in the org.
@@ -70,6 +74,7 @@ impl Org {
         let clock = Clock::new(start);
         Ok(Self {
             metadata_changed: Mutex::new(clock.stamp()),
+            permissions_changed: AtomicBool::new(false),
             schema: RwLock::new(Arc::new(schema)),
             visibility: RwLock::new(Arc::new(Visibility::administrator())),
             db,
@@ -94,6 +99,7 @@ impl Org {
     pub(crate) fn change_visibility(&self, change: impl FnOnce(&mut Visibility)) {
         let mut visibility = self.visibility.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut visibility));
+        self.permissions_changed.store(true, Ordering::Release);
         self.note_metadata_change();
     }
 

@@ -207,3 +207,32 @@ async fn a_stopped_emulator_answers_no_more() {
     assert!(begun.elapsed() < std::time::Duration::from_secs(3));
     assert!(read(client.http.get(url)).await.is_err());
 }
+
+#[tokio::test]
+async fn permission_rows_tell_what_is_enforced() {
+    let client = empty().await;
+    let org = client.emulator.org();
+    let rows = async |soql: String| client.query(&soql).await.json()["records"].clone();
+    let user = org.user_id().to_owned();
+    let assigned = "SELECT AssigneeId, PermissionSet.PermissionsModifyAllData FROM PermissionSetAssignment WHERE PermissionSet.IsOwnedByProfile = true";
+    let modify_all = async || {
+        rows(format!("{assigned} AND AssigneeId = '{user}'")).await[0]["PermissionSet"]["PermissionsModifyAllData"].clone()
+    };
+    assert_eq!(modify_all().await, json!(true));
+    let mut visibility = org.visibility();
+    visibility.set_system("ModifyAllData", false);
+    visibility.set_object("Lead", unicrm_salesforce_emulator::ObjectAccess::NONE);
+    org.set_visibility(visibility);
+    org.hide_field("Contact", "Title");
+    assert_eq!(modify_all().await, json!(false));
+    let owned = "Parent.Profile.Name = 'System Administrator'";
+    let objects = rows(format!("SELECT SobjectType FROM ObjectPermissions WHERE {owned}")).await;
+    let objects: Vec<&str> =
+        objects.as_array().unwrap().iter().map(|row| row["SobjectType"].as_str().unwrap()).collect();
+    assert!(objects.contains(&"Contact") && !objects.contains(&"Lead"), "{objects:?}");
+    let title = rows(format!(
+        "SELECT PermissionsRead FROM FieldPermissions WHERE {owned} AND Field = 'Contact.Title'"
+    ))
+    .await;
+    assert_eq!(title[0]["PermissionsRead"], json!(false));
+}

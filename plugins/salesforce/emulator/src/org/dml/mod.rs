@@ -112,7 +112,7 @@ impl<'a> Context<'a> {
     }
 
     /// Inserts a record that Salesforce itself makes as a consequence; gives its id.
-    fn insert_own(&self, object: &str, mut record: Record) -> Result<String, SalesforceError> {
+    pub(crate) fn insert_own(&self, object: &str, mut record: Record) -> Result<String, SalesforceError> {
         let Some(object) = self.schema.object(object) else { return Ok(String::new()) };
         if !record.has("Id") {
             record.set("Id", self.org.allot(&self.schema, &object.name)?);

@@ -38,12 +38,7 @@ pub(crate) fn check(
     let targets = field.reference_to.iter().filter_map(|target| context.schema.object(target));
     let mut fitting = targets.filter(|target| target.key_prefix.as_deref() == Some(prefix)).peekable();
     if fitting.peek().is_none() {
-        // A kind of record that this org does not model may still be referred to by a field open to any kind.
-        return if field.reference_to.len() > 20 && context.schema.object_by_prefix(prefix).is_none() {
-            Ok(Value::from(id))
-        } else {
-            Err(wrong_type())
-        };
+        return Err(wrong_type());
     }
     let mut deleted = false;
     for target in fitting {
