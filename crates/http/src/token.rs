@@ -252,6 +252,15 @@ impl Token {
         self.0.access_token.expose_secret() == other.0.access_token.expose_secret()
     }
 
+    /// Whether what belongs to the token is the same as well. The same token with another instance's URL may work.
+    fn has_same_attributes(&self, other: &Self) -> bool {
+        let attributes = |token: &Self| -> BTreeMap<String, String> {
+            let all = token.0.credentials.iter().filter(|(name, _)| !names::RESERVED.contains(name));
+            all.map(|(name, value)| (name.to_owned(), value.expose_secret().to_owned())).collect()
+        };
+        attributes(self) == attributes(other)
+    }
+
     fn is_due(&self) -> bool {
         self.0.due_at.is_some_and(|due| Timestamp::now() >= due)
     }

@@ -196,7 +196,6 @@ fn invalid(pointer: &str, message: impl Into<String>) -> Error {
         .with_field(pointer, message)
 }
 
-
 fn default_login_url() -> Url {
     Url::parse("https://login.salesforce.com").expect("a URL")
 }

@@ -326,7 +326,11 @@ impl Shared {
                 let saved = self.save(gate, unsaved, leased).await?;
                 match &saved {
                     // Stored all the same: the refresh token may have been rotated.
-                    Saved::Ours(token) if cause.refused().is_some_and(|failed| failed.is_same(token)) => {
+                    Saved::Ours(token)
+                        if cause.refused().is_some_and(|failed| {
+                            failed.is_same(token) && failed.has_same_attributes(token)
+                        }) =>
+                    {
                         Err(refused_at_once())
                     }
                     _ => Ok(saved),

@@ -225,12 +225,30 @@ impl Client {
         usage: &mut Usage,
         sobjects: &[&str],
     ) -> Result<Vec<Result<Arc<Describe>, Fault>>, Fault> {
+        self.descriptions(usage, sobjects, Known::is_fresh).await
+    }
+
+    /// The same, with the server asked whether those that are known have changed.
+    pub(crate) async fn describe_anew(
+        &self,
+        usage: &mut Usage,
+        sobjects: &[&str],
+    ) -> Result<Vec<Result<Arc<Describe>, Fault>>, Fault> {
+        self.descriptions(usage, sobjects, |_| false).await
+    }
+
+    async fn descriptions(
+        &self,
+        usage: &mut Usage,
+        sobjects: &[&str],
+        is_good: fn(&Known) -> bool,
+    ) -> Result<Vec<Result<Arc<Describe>, Fault>>, Fault> {
         let mut outcomes = Vec::with_capacity(sobjects.len());
         let mut asked = Vec::new();
         for (at, sobject) in sobjects.iter().enumerate() {
             let known = self.0.describes.get(sobject).await;
             outcomes.push(match &known {
-                Some(known) if known.is_fresh() => Some(Ok(Arc::clone(&known.describe))),
+                Some(known) if is_good(known) => Some(Ok(Arc::clone(&known.describe))),
                 _ => None,
             });
             if outcomes.last().is_some_and(Option::is_none) {
@@ -337,11 +355,24 @@ impl Client {
         start: Timestamp,
         end: Timestamp,
     ) -> Result<Deleted, Fault> {
+        let path = self.deleted_path(sobject, start, end)?;
+        self.fetch(usage, &Call::get(path), |answer| Deleted::decode(&answer)).await
+    }
+
+    /// The same as a part of a composite call, whose answer is a [`Deleted`].
+    pub(crate) fn deleted_request(
+        &self,
+        sobject: &str,
+        start: Timestamp,
+        end: Timestamp,
+    ) -> Result<SubRequest, Fault> {
+        Ok(SubRequest::get(self.deleted_path(sobject, start, end)?))
+    }
+
+    fn deleted_path(&self, sobject: &str, start: Timestamp, end: Timestamp) -> Result<String, Fault> {
         let instant = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%S%%2B00:00").to_string();
         let sobject = checked_name(sobject)?;
-        let path =
-            self.path(&format!("/sobjects/{sobject}/deleted/?start={}&end={}", instant(start), instant(end)));
-        self.fetch(usage, &Call::get(path), |answer| Deleted::decode(&answer)).await
+        Ok(self.path(&format!("/sobjects/{sobject}/deleted/?start={}&end={}", instant(start), instant(end))))
     }
 
     /// A request of the caller's own. The answer is given whatever its status; only the session is looked after.

@@ -27,16 +27,16 @@ pub(crate) fn page(answer: &Answer) -> Result<QueryPage, Fault> {
     QueryPage::decode(answer)
 }
 
-pub(crate) fn versions(answer: Answer) -> Result<Vec<ApiVersion>, Fault> {
-    super::version::offered(&answer)
+pub(crate) fn versions(answer: &Answer) -> Result<Vec<ApiVersion>, Fault> {
+    super::version::offered(answer)
 }
 
-pub(crate) fn identity(answer: Answer) -> Result<UserInfo, Fault> {
+pub(crate) fn identity(answer: &Answer) -> Result<UserInfo, Fault> {
     answer.json("the user's identity")
 }
 
-pub(crate) fn deleted(answer: Answer) -> Result<Deleted, Fault> {
-    Deleted::decode(&answer)
+pub(crate) fn deleted(answer: &Answer) -> Result<Deleted, Fault> {
+    Deleted::decode(answer)
 }
 
 pub(crate) fn composite(answer: &Answer, requests: usize) -> Result<Vec<Result<SubAnswer, Fault>>, Fault> {

@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
-use super::answer::Answer;
+use super::answer::{Answer, json};
 use super::id::widened;
 use super::time::parse_datetime;
 use crate::error::Fault;
+
+const WHAT: &str = "the list of deleted records";
 
 /// The answer of `/sobjects/X/deleted`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -37,7 +39,12 @@ pub(crate) struct DeletedRecord {
 
 impl Deleted {
     pub(super) fn decode(answer: &Answer) -> Result<Self, Fault> {
-        answer.json("the list of deleted records")
+        Self::parse(answer.text(WHAT)?)
+    }
+
+    /// Reads the answer, also of a part of a composite call.
+    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
+        json(text, WHAT)
     }
 }
 

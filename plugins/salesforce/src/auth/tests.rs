@@ -25,7 +25,13 @@ fn salesforces_own_domains_may_see_tokens_and_look_alikes_may_not() {
     ] {
         assert!(passes(url), "{url}");
     }
-    for url in ["https://acme.my.site.com", "https://acmesalesforce.com", "https://salesforce.com.evil.org", "http://login.salesforce.com", "https://acme.documentforce.com"] {
+    for url in [
+        "https://acme.my.site.com",
+        "https://acmesalesforce.com",
+        "https://salesforce.com.evil.org",
+        "http://login.salesforce.com",
+        "https://acme.documentforce.com",
+    ] {
         assert!(!passes(url), "{url}");
     }
 }
@@ -52,11 +58,20 @@ async fn the_instance_is_an_origin_whatever_stands_behind_it() {
 
 #[tokio::test]
 async fn ids_are_read_from_the_identity_url() {
-    let ids = async |url: &str| ids_of(&token(&[("id", url)]).await).map(|(org, user)| format!("{org} {user}"));
+    let ids =
+        async |url: &str| ids_of(&token(&[("id", url)]).await).map(|(org, user)| format!("{org} {user}"));
     let expected = Some("00Dx0000000BV7zEAG 005x00000012Q9PAAU".to_owned());
     let given = ids("https://login.salesforce.com/id/00Dx0000000BV7z/005x00000012Q9P").await;
-    assert_eq!(given.as_ref().map(|text| (text.get(..15), text.get(19..34))), expected.as_ref().map(|text| (text.get(..15), text.get(19..34))));
-    for bad in ["", "https://login.salesforce.com/id/foo/bar", "https://login.salesforce.com/id/00Dx0000000BV7z", "x"] {
+    assert_eq!(
+        given.as_ref().map(|text| (text.get(..15), text.get(19..34))),
+        expected.as_ref().map(|text| (text.get(..15), text.get(19..34)))
+    );
+    for bad in [
+        "",
+        "https://login.salesforce.com/id/foo/bar",
+        "https://login.salesforce.com/id/00Dx0000000BV7z",
+        "x",
+    ] {
         assert_eq!(ids(bad).await, None, "{bad}");
     }
 }

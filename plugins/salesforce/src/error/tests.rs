@@ -10,28 +10,72 @@ fn read(status: u16, body: &str) -> Fault {
 #[test]
 fn every_shape_of_error_is_read() {
     for (status, body, code, message) in [
-        (401, r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#, "INVALID_SESSION_ID", "Session expired or invalid"),
-        (400, r#"{"error":"invalid_grant","error_description":"authentication failure"}"#, "invalid_grant", "authentication failure"),
-        (400, r#"[{"statusCode":"UNABLE_TO_LOCK_ROW","message":"m","fields":[]}]"#, "UNABLE_TO_LOCK_ROW", "m"),
-        (400, r#"{"exceptionCode":"InvalidSessionId","exceptionMessage":"Invalid session id"}"#, "InvalidSessionId", "Invalid session id"),
-        (300, r#"["/services/data/v23.0/sobjects/X/a","/services/data/v23.0/sobjects/X/b"]"#, "MULTIPLE_MATCHES", "the external id fits several records"),
+        (
+            401,
+            r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#,
+            "INVALID_SESSION_ID",
+            "Session expired or invalid",
+        ),
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"authentication failure"}"#,
+            "invalid_grant",
+            "authentication failure",
+        ),
+        (
+            400,
+            r#"[{"statusCode":"UNABLE_TO_LOCK_ROW","message":"m","fields":[]}]"#,
+            "UNABLE_TO_LOCK_ROW",
+            "m",
+        ),
+        (
+            400,
+            r#"{"exceptionCode":"InvalidSessionId","exceptionMessage":"Invalid session id"}"#,
+            "InvalidSessionId",
+            "Invalid session id",
+        ),
+        (
+            300,
+            r#"["/services/data/v23.0/sobjects/X/a","/services/data/v23.0/sobjects/X/b"]"#,
+            "MULTIPLE_MATCHES",
+            "the external id fits several records",
+        ),
         (403, "Bad_OAuth_Token", "Bad_OAuth_Token", "Bad_OAuth_Token"),
-        (400, r#"[{"message":"rolled back","errorCode":"PROCESSING_HALTED"},{"message":"the cause","errorCode":"INVALID_FIELD"}]"#, "INVALID_FIELD", "the cause"),
+        (
+            400,
+            r#"[{"message":"rolled back","errorCode":"PROCESSING_HALTED"},{"message":"the cause","errorCode":"INVALID_FIELD"}]"#,
+            "INVALID_FIELD",
+            "the cause",
+        ),
         (400, r#"[{"message":"a\n\tb","errorCode":"X"}]"#, "X", "a  b"),
     ] {
         let fault = read(status, body);
         let refusal = fault.refusal().unwrap_or_else(|| panic!("{body}: {fault:?}"));
-        assert_eq!((refusal.status, refusal.code.as_str(), refusal.message.as_str()), (status, code, message), "{body}");
+        assert_eq!(
+            (refusal.status, refusal.code.as_str(), refusal.message.as_str()),
+            (status, code, message),
+            "{body}"
+        );
         assert_eq!(Code::from(code), refusal.code);
     }
-    for (body, expected) in [("", What::Nothing), (" \n", What::Nothing), ("<html>", What::Page), ("[]", What::Other), ("7", What::Other), ("{", What::Other)] {
+    for (body, expected) in [
+        ("", What::Nothing),
+        (" \n", What::Nothing),
+        ("<html>", What::Page),
+        ("[]", What::Other),
+        ("7", What::Other),
+        ("{", What::Other),
+    ] {
         assert!(matches!(read(500, body), Fault::Unexpected { what, .. } if what == expected), "{body}");
     }
 }
 
 #[test]
 fn fields_and_duplicates_are_kept() {
-    let fault = read(400, r#"[{"message":"m","errorCode":"DUPLICATES_DETECTED","fields":["Name"],"duplicateResult":{"matchResults":[{"matchRecords":[{"record":{"Id":"003S800000jyTwTIAU"}}]}]}}]"#);
+    let fault = read(
+        400,
+        r#"[{"message":"m","errorCode":"DUPLICATES_DETECTED","fields":["Name"],"duplicateResult":{"matchResults":[{"matchRecords":[{"record":{"Id":"003S800000jyTwTIAU"}}]}]}}]"#,
+    );
     assert_eq!(fault.refusal().unwrap().candidates, ["003S800000jyTwTIAU"]);
     let error = Error::from(fault);
     assert_eq!((error.kind(), error.fields()[0].pointer.as_str()), (ErrorKind::Conflict, "/Name"));

@@ -111,7 +111,6 @@ impl Condition {
     }
 
     /// Not this. SOQL gives rows without a value to neither side of a comparison.
-    #[expect(clippy::should_implement_trait, reason = "a constructor like its siblings")]
     pub(crate) fn not(condition: Self) -> Self {
         Self::Not(Box::new(condition))
     }

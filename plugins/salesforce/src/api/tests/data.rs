@@ -33,7 +33,10 @@ async fn a_query_is_escaped_and_its_page_is_counted() {
     assert_eq!(page.server_time, Some("2021-04-13T11:33:05Z".parse().unwrap()));
     assert_eq!(usage.quota, Some(Quota { used: 18, limit: 15_000 }));
     let call = &server.calls()[0];
-    assert_eq!(call.path, "/services/data/v66.0/queryAll?q=SELECT+Id+FROM+Account+WHERE+Name+%3D+%27A+%26+B%2BC%27");
+    assert_eq!(
+        call.path,
+        "/services/data/v66.0/queryAll?q=SELECT+Id+FROM+Account+WHERE+Name+%3D+%27A+%26+B%2BC%27"
+    );
     assert_eq!(call.headers["sforce-query-options"], "batchSize=200");
     assert_eq!(call.headers["accept"], "application/json");
     assert!(!call.headers.contains_key("accept-language"));
@@ -47,13 +50,18 @@ async fn versions_are_agreed_on_and_can_be_pinned() {
     let pinned = server.connect(r#"{"api_version":"60.0","locale":"de"}"#).await.unwrap();
     pinned.limits(&mut Usage::default()).await.unwrap_err();
     let call = server.calls().pop().unwrap();
-    assert_eq!((call.path.as_str(), &call.headers["accept-language"]), ("/services/data/v60.0/limits", &"de".parse().unwrap()));
+    assert_eq!(
+        (call.path.as_str(), &call.headers["accept-language"]),
+        ("/services/data/v60.0/limits", &"de".parse().unwrap())
+    );
     assert!(server.connect(r#"{"api_version":"61.0"}"#).await.is_err());
 }
 
 fn composite(bodies: &[(u16, &str)]) -> Reply {
     let entry = |(at, (status, body)): (usize, &(u16, &str))| {
-        format!(r#"{{"body":{body},"httpHeaders":{{"Last-Modified":"yesterday"}},"httpStatusCode":{status},"referenceId":"r{at}"}}"#)
+        format!(
+            r#"{{"body":{body},"httpHeaders":{{"Last-Modified":"yesterday"}},"httpStatusCode":{status},"referenceId":"r{at}"}}"#
+        )
     };
     // In another order than asked.
     let mut entries: Vec<_> = bodies.iter().enumerate().map(entry).collect();
@@ -72,7 +80,10 @@ async fn a_long_query_travels_in_a_body() {
     assert_eq!((call.path.as_str(), call.method.as_str()), ("/services/data/v66.0/composite", "POST"));
     let body: serde_json::Value = serde_json::from_str(&call.body).unwrap();
     let part = &body["compositeRequest"][0];
-    assert_eq!((&part["method"], &part["httpHeaders"]["Sforce-Query-Options"]), (&"GET".into(), &"batchSize=2000".into()));
+    assert_eq!(
+        (&part["method"], &part["httpHeaders"]["Sforce-Query-Options"]),
+        (&"GET".into(), &"batchSize=2000".into())
+    );
     let url = part["url"].as_str().unwrap();
     let (_, query) = url::form_urlencoded::parse(url.split_once('?').unwrap().1.as_bytes()).next().unwrap();
     assert_eq!(query, long_query().text().unwrap());
@@ -103,7 +114,11 @@ async fn a_fault_inside_a_composite_call_is_the_querys_own() {
 #[tokio::test]
 async fn several_queries_are_one_call_and_fail_one_by_one() {
     let refused = r#"[{"message":"m","errorCode":"INVALID_TYPE"}]"#;
-    let server = Server::answering([composite(&[(200, ONE_RECORD), (400, refused), (200, r#"{"totalSize":7,"done":true,"records":[]}"#)])]);
+    let server = Server::answering([composite(&[
+        (200, ONE_RECORD),
+        (400, refused),
+        (200, r#"{"totalSize":7,"done":true,"records":[]}"#),
+    ])]);
     let (client, mut usage) = client_of(&server).await;
     let queries = vec![(soql(), QueryOptions::default()); 3];
     let pages = client.query_many(&mut usage, &queries).await.unwrap();
@@ -116,7 +131,8 @@ async fn several_queries_are_one_call_and_fail_one_by_one() {
 async fn a_composite_answer_that_leaves_one_out_is_an_error() {
     let server = Server::answering([composite(&[(200, "{}")])]);
     let (client, mut usage) = client_of(&server).await;
-    let requests = [SubRequest::get("/services/data/v66.0/limits"), SubRequest::get("/services/data/v66.0/limits")];
+    let requests =
+        [SubRequest::get("/services/data/v66.0/limits"), SubRequest::get("/services/data/v66.0/limits")];
     assert!(client.composite_batch(&mut usage, &requests).await.is_err());
     assert!(client.composite_batch(&mut usage, &[]).await.unwrap().is_empty());
 }
@@ -128,7 +144,10 @@ async fn a_description_is_asked_for_once_and_again_when_it_was_wrong() {
     let lead = client.describe(&mut usage, "Lead").await.unwrap();
     assert_eq!(lead.object.key_prefix.as_deref(), Some("00Q"));
     assert_eq!(lead.field("rating__C").unwrap().field_type.as_str(), "newtype");
-    assert_eq!(lead.field("Rating__c").unwrap().default_value.as_ref().unwrap().as_str(), "12345678901234567.89");
+    assert_eq!(
+        lead.field("Rating__c").unwrap().default_value.as_ref().unwrap().as_str(),
+        "12345678901234567.89"
+    );
     assert!(lead.has_child_relationship("Tasks") && !lead.has_child_relationship("Events"));
     client.describe(&mut usage, "lead").await.unwrap();
     assert_eq!(server.calls().len(), 1);
@@ -180,7 +199,10 @@ async fn identity_falls_back_to_the_identity_url() {
     let server = Server::answering([
         with(403, &[], "Bad_OAuth_Token"),
         with(403, &[], "Bad_OAuth_Token"),
-        json(200, r#"{"user_id":"0056g0000049jc6AAA","username":"u@x","organization_id":"00D6g000006wre4EAA"}"#),
+        json(
+            200,
+            r#"{"user_id":"0056g0000049jc6AAA","username":"u@x","organization_id":"00D6g000006wre4EAA"}"#,
+        ),
     ]);
     let (client, mut usage) = client_of(&server).await;
     let info = client.identity(&mut usage).await.unwrap();

@@ -11,7 +11,8 @@ use crate::config::SalesforceConfig;
 use crate::error::Code;
 
 async fn client(emulator: &Emulator, flow: &str) -> Client {
-    let config = serde_json::json!({ "login_url": emulator.url(), "flow": flow, "client_id": emulator.client_id() });
+    let config =
+        serde_json::json!({ "login_url": emulator.url(), "flow": flow, "client_id": emulator.client_id() });
     let credentials = Credentials::new()
         .with("client_secret", emulator.client_secret().into())
         .with("refresh_token", emulator.refresh_token().into());
@@ -54,7 +55,7 @@ async fn an_org_is_read_page_by_page_with_both_flows() {
         ids.dedup();
         assert_eq!(ids.len() as u64, total, "each record once");
         assert_eq!(usage.calls, emulator.log().api_calls());
-        assert_eq!(usage.quota.unwrap().used > 0, true);
+        assert!(usage.quota.unwrap().used > 0);
     }
     emulator.shutdown().await;
 }
@@ -112,14 +113,19 @@ async fn everything_else_that_is_read() {
     let fault = client.query(usage, &hidden, QueryOptions::default()).await.unwrap_err();
     assert!(fault.is(&Code::InvalidField));
     assert_eq!(fault.refusal().unwrap().missing_column(), Some("Nothing__c"));
-    let fault = client.query(usage, &Soql::select("Nothing__c").fields(["Id"]), QueryOptions::default()).await;
+    let fault =
+        client.query(usage, &Soql::select("Nothing__c").fields(["Id"]), QueryOptions::default()).await;
     assert!(fault.unwrap_err().is(&Code::InvalidType));
 
     let count = client.query(usage, &Soql::count("Contact"), QueryOptions::default()).await.unwrap();
     assert_eq!((count.total_size, count.records.len()), (emulator.org().count("Contact").await.unwrap(), 0));
 
     let before = emulator.org().now();
-    let id = emulator.org().create("Contact", serde_json::json!({ "LastName": "O'Neil \\ \"x\"\n" })).await.unwrap();
+    let id = emulator
+        .org()
+        .create("Contact", serde_json::json!({ "LastName": "O'Neil \\ \"x\"\n" }))
+        .await
+        .unwrap();
     let named = Condition::eq("LastName", Literal::text("O'Neil \\ \"x\""));
     let ids = (0..900).map(|at| Literal::id(format!("003{at:012}")));
     let long = contacts().filter(Condition::or([named, Condition::in_("Id", ids)]));

@@ -27,32 +27,96 @@ fn faults() -> Vec<(&'static str, Reply, usize, ErrorKind)> {
         ("200 as page", page(200), ALL, Unavailable),
         ("200 as page without a type", with(200, &[], "\n <!DOCTYPE html>"), ALL, Unavailable),
         ("200 without body", with(200, &[], ""), ALL, Unavailable),
-        ("500 UNKNOWN_EXCEPTION", error(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred."), 3, Unavailable),
+        (
+            "500 UNKNOWN_EXCEPTION",
+            error(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred."),
+            3,
+            Unavailable,
+        ),
         ("500 without body", with(500, &[], ""), ALL, Unavailable),
-        ("JSON that ends early", json(200, r#"{"totalSize":1,"done":true,"records":[{"Id""#), ALL, Unavailable),
+        (
+            "JSON that ends early",
+            json(200, r#"{"totalSize":1,"done":true,"records":[{"Id""#),
+            ALL,
+            Unavailable,
+        ),
         ("body cut", Reply::Cut(r#"{"totalSize":1,"#.to_owned()), ALL, Unavailable),
         ("reset", Reply::Reset, ALL, Unavailable),
         ("no connection", Reply::NoConnection, ALL, Unavailable),
         ("transaction security", error(403, "TXN_SECURITY_METERING_ERROR", "took too long"), 3, Unavailable),
         ("row locked", error(400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access"), ALL, Conflict),
-        ("too many at once", error(403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded."), ALL, RateLimited),
-        ("too many long ones", error(403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded."), ALL, RateLimited),
+        (
+            "too many at once",
+            error(
+                403,
+                "REQUEST_LIMIT_EXCEEDED",
+                "ConcurrentRequests (Concurrent API Requests) Limit exceeded.",
+            ),
+            ALL,
+            RateLimited,
+        ),
+        (
+            "too many long ones",
+            error(403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded."),
+            ALL,
+            RateLimited,
+        ),
         ("quota", error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), 1, QuotaExhausted),
-        ("no API in the org", error(403, "API_DISABLED_FOR_ORG", "The REST API is not enabled for this Organization."), 1, PermissionDenied),
-        ("no API for the user", error(403, "API_CURRENTLY_DISABLED", "API is disabled for this User"), 1, PermissionDenied),
-        ("password expired", error(403, "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "expired"), 1, PermissionDenied),
-        ("query timeout", error(400, "QUERY_TIMEOUT", "Your query request was running for too long."), 1, Unavailable),
+        (
+            "no API in the org",
+            error(403, "API_DISABLED_FOR_ORG", "The REST API is not enabled for this Organization."),
+            1,
+            PermissionDenied,
+        ),
+        (
+            "no API for the user",
+            error(403, "API_CURRENTLY_DISABLED", "API is disabled for this User"),
+            1,
+            PermissionDenied,
+        ),
+        (
+            "password expired",
+            error(403, "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "expired"),
+            1,
+            PermissionDenied,
+        ),
+        (
+            "query timeout",
+            error(400, "QUERY_TIMEOUT", "Your query request was running for too long."),
+            1,
+            Unavailable,
+        ),
         ("lost locator", error(400, "INVALID_QUERY_LOCATOR", "invalid query locator"), 1, Unavailable),
         ("malformed query", error(400, "MALFORMED_QUERY", "unexpected token: x"), 1, InvalidRequest),
-        ("missing field", error(400, "INVALID_FIELD", "No such column 'X__c' on entity 'Account'"), 1, InvalidRequest),
-        ("missing object", error(400, "INVALID_TYPE", "sObject type 'X' is not supported."), 1, InvalidRequest),
-        ("too large", error(400, "OPERATION_TOO_LARGE", "exceeded 100000 distinct who/what's"), 1, InvalidRequest),
+        (
+            "missing field",
+            error(400, "INVALID_FIELD", "No such column 'X__c' on entity 'Account'"),
+            1,
+            InvalidRequest,
+        ),
+        (
+            "missing object",
+            error(400, "INVALID_TYPE", "sObject type 'X' is not supported."),
+            1,
+            InvalidRequest,
+        ),
+        (
+            "too large",
+            error(400, "OPERATION_TOO_LARGE", "exceeded 100000 distinct who/what's"),
+            1,
+            InvalidRequest,
+        ),
         ("version retired", error(410, "UNSUPPORTED_API_VERSION", "no longer supported"), 1, InvalidConfig),
         ("not found", error(404, "NOT_FOUND", "The requested resource does not exist"), 1, NotFound),
         ("unknown code", error(400, "SOMETHING_NEW", "x"), 1, InvalidRequest),
         ("431 as page", page(404), 1, NotFound),
         ("JSON of another form", json(200, r#"{"a":1}"#), 1, Decode),
-        ("not the last page and no next one", json(200, r#"{"totalSize":9,"done":false,"records":[]}"#), 1, Decode),
+        (
+            "not the last page and no next one",
+            json(200, r#"{"totalSize":9,"done":false,"records":[]}"#),
+            1,
+            Decode,
+        ),
         ("not UTF-8", with(200, &[("content-encoding", "identity")], "{\"a\u{0}"), 1, Decode),
     ]
 }
@@ -154,7 +218,11 @@ async fn the_advice_names_the_user() {
         let fault = client.query(usage, &soql(), QueryOptions::default()).await.unwrap_err();
         Error::from(fault).advice().unwrap().to_owned()
     };
-    assert!(advice(&mut usage).await.contains("\"API Enabled\" in the profile or a permission set of the user 0056g0000049jc6AAA"));
+    assert!(
+        advice(&mut usage)
+            .await
+            .contains("\"API Enabled\" in the profile or a permission set of the user 0056g0000049jc6AAA")
+    );
     server.answer([json(200, r#"{"user_id":"0056g0000049jc6AAA","preferred_username":"api@acme.example"}"#)]);
     client.identity(&mut usage).await.unwrap();
     server.answer([denied]);
@@ -187,7 +255,8 @@ async fn waits_are_as_long_as_the_server_says() {
 
 #[tokio::test(start_paused = true)]
 async fn too_many_at_once_lowers_the_concurrency() {
-    let crowded = error(403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded.");
+    let crowded =
+        error(403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded.");
     let server = Server::answering([crowded, json(200, ONE_RECORD)]);
     let client = server.client().await;
     assert_eq!(client.concurrency(), 5);

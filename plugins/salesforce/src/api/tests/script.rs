@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream;
 use http::{HeaderName, Method};
-use unicrm_core::{ConnectRequest, CredentialStore, Credentials, Json, LinkedAccountId, MemoryCredentialStore};
+use unicrm_core::{
+    ConnectRequest, CredentialStore, Credentials, Json, LinkedAccountId, MemoryCredentialStore,
+};
 use unicrm_http::{BodyStream, HttpClient, Request, Response, Transport, TransportError, TransportErrorKind};
 
 use crate::api::Client;
@@ -20,7 +22,8 @@ use crate::error::Fault;
 pub(super) const SECRETS: [&str; 3] = ["s3cret-of-the-app", "refresh-t0ken-", "00Dxx!access-t0ken-"];
 
 pub(super) const ONE_RECORD: &str = r#"{"totalSize":1,"done":true,"records":[{"Id":"001"}]}"#;
-pub(super) const EXPIRED: &str = r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#;
+pub(super) const EXPIRED: &str =
+    r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#;
 
 /// What the server does with one request.
 #[derive(Clone, Debug)]
@@ -77,6 +80,7 @@ struct State {
     tokens: VecDeque<Reply>,
     instance: String,
     rotates: bool,
+    repeats: bool,
     issued: u32,
     seen: Vec<Seen>,
     /// Refresh tokens in the store when a request of the data API arrived.
@@ -104,6 +108,7 @@ impl Server {
                 tokens: VecDeque::new(),
                 instance: LOGIN.to_owned(),
                 rotates: false,
+                repeats: false,
                 issued: 0,
                 seen: Vec::new(),
                 stored: Vec::new(),
@@ -118,6 +123,11 @@ impl Server {
 
     pub(super) fn rotate(&self) {
         self.state.lock().unwrap().rotates = true;
+    }
+
+    /// Gives the same access token as long as its session lives, as some flows do.
+    pub(super) fn repeat_token(&self) {
+        self.state.lock().unwrap().repeats = true;
     }
 
     /// What the token endpoint answers next.
@@ -163,7 +173,8 @@ impl Server {
         let json = Json::parse(value.to_string()).unwrap();
         let config = Arc::new(SalesforceConfig::from_json(&json)?);
         let transport = Arc::new(Wire(Arc::clone(self)));
-        let http = HttpClient::with_transport(transport, &auth::client_config(&config), auth::host_policy(&config)?);
+        let http =
+            HttpClient::with_transport(transport, &auth::client_config(&config), auth::host_policy(&config)?);
         let mut linked = ConnectRequest::new(LinkedAccountId::random(), json, self.store.clone());
         if let Some(dir) = dir {
             linked = linked.cache_dir(dir.as_str().unwrap());
@@ -178,7 +189,10 @@ impl Server {
             return state.tokens.pop_front().unwrap_or_else(|| state.issue());
         }
         if is_versions(seen) {
-            return json(200, r#"[{"label":"x","url":"/services/data/v60.0","version":"60.0"},{"version":"66.0"},{"version":"67.0"}]"#);
+            return json(
+                200,
+                r#"[{"label":"x","url":"/services/data/v60.0","version":"60.0"},{"version":"66.0"},{"version":"67.0"}]"#,
+            );
         }
         match state.replies.len() {
             0 => json(200, ONE_RECORD),
@@ -190,7 +204,9 @@ impl Server {
 
 impl State {
     fn issue(&mut self) -> Reply {
-        self.issued += 1;
+        if self.issued == 0 || !self.repeats {
+            self.issued += 1;
+        }
         let mut answer = serde_json::json!({
             "access_token": format!("{}{}", SECRETS[2], self.issued),
             "instance_url": self.instance,

@@ -16,7 +16,10 @@ async fn query(server: &std::sync::Arc<Server>) -> (Result<crate::api::QueryPage
 #[tokio::test]
 async fn a_session_that_ends_between_pages_goes_on_at_the_same_place() {
     let server = Server::answering([
-        json(200, r#"{"totalSize":2,"done":false,"nextRecordsUrl":"/services/data/v66.0/query/01g-2000","records":[{}]}"#),
+        json(
+            200,
+            r#"{"totalSize":2,"done":false,"nextRecordsUrl":"/services/data/v66.0/query/01g-2000","records":[{}]}"#,
+        ),
         json(401, EXPIRED),
         json(200, ONE_RECORD),
     ]);
@@ -94,13 +97,41 @@ async fn a_rotated_refresh_token_is_stored_before_the_access_token_is_used() {
 #[tokio::test]
 async fn a_refused_grant_says_what_to_do() {
     for (body, kind, part) in [
-        (r#"{"error":"invalid_grant","error_description":"expired access/refresh token"}"#, ErrorKind::Unauthenticated, "link the account again"),
-        (r#"{"error":"invalid_grant","error_description":"authentication failure"}"#, ErrorKind::Unauthenticated, "test.salesforce.com"),
-        (r#"{"error":"invalid_grant","error_description":"request not supported on this domain"}"#, ErrorKind::InvalidConfig, "My Domain"),
-        (r#"{"error":"invalid_grant","error_description":"no client credentials user enabled"}"#, ErrorKind::InvalidConfig, "Run As"),
-        (r#"{"error":"invalid_client_id","error_description":"client identifier invalid"}"#, ErrorKind::Unauthenticated, "client_id"),
-        (r#"{"error":"invalid_client","error_description":"invalid client credentials"}"#, ErrorKind::Unauthenticated, "client_secret"),
-        (r#"{"error":"unsupported_grant_type","error_description":"grant type not supported"}"#, ErrorKind::InvalidConfig, "Enable this flow"),
+        (
+            r#"{"error":"invalid_grant","error_description":"expired access/refresh token"}"#,
+            ErrorKind::Unauthenticated,
+            "link the account again",
+        ),
+        (
+            r#"{"error":"invalid_grant","error_description":"authentication failure"}"#,
+            ErrorKind::Unauthenticated,
+            "test.salesforce.com",
+        ),
+        (
+            r#"{"error":"invalid_grant","error_description":"request not supported on this domain"}"#,
+            ErrorKind::InvalidConfig,
+            "My Domain",
+        ),
+        (
+            r#"{"error":"invalid_grant","error_description":"no client credentials user enabled"}"#,
+            ErrorKind::InvalidConfig,
+            "Run As",
+        ),
+        (
+            r#"{"error":"invalid_client_id","error_description":"client identifier invalid"}"#,
+            ErrorKind::Unauthenticated,
+            "client_id",
+        ),
+        (
+            r#"{"error":"invalid_client","error_description":"invalid client credentials"}"#,
+            ErrorKind::Unauthenticated,
+            "client_secret",
+        ),
+        (
+            r#"{"error":"unsupported_grant_type","error_description":"grant type not supported"}"#,
+            ErrorKind::InvalidConfig,
+            "Enable this flow",
+        ),
     ] {
         let server = Server::answering([]);
         server.next_token(json(400, body));
@@ -129,7 +160,8 @@ async fn a_missing_secret_is_named() {
 #[tokio::test]
 async fn an_org_that_has_moved_is_followed_through_the_login_only() {
     for status in [301, 302, 303, 307, 308] {
-        let redirect = with(status, &[("location", "https://evil.example.org/services/data/v66.0/query/01g-1")], "");
+        let redirect =
+            with(status, &[("location", "https://evil.example.org/services/data/v66.0/query/01g-1")], "");
         let server = Server::answering([redirect, json(200, ONE_RECORD)]);
         let client = server.client().await;
         server.move_to("https://moved.my.salesforce.com/");
@@ -142,6 +174,18 @@ async fn an_org_that_has_moved_is_followed_through_the_login_only() {
         assert_eq!(client.instance_url().as_str(), "https://moved.my.salesforce.com/");
         assert!(server.all().iter().all(|seen| !seen.origin.contains("evil")));
     }
+}
+
+#[tokio::test]
+async fn an_org_that_has_moved_together_with_its_sessions_is_found() {
+    let server = Server::answering([with(302, &[("location", "/")], ""), json(200, ONE_RECORD)]);
+    server.repeat_token();
+    let client = server.client().await;
+    server.move_to("https://moved.my.salesforce.com");
+    client.query(&mut Usage::default(), &soql(), QueryOptions::default()).await.unwrap();
+    let calls = server.calls();
+    assert_eq!(calls[0].token, calls[1].token);
+    assert_eq!(calls[1].origin, "https://moved.my.salesforce.com");
 }
 
 #[tokio::test]
@@ -184,7 +228,8 @@ async fn no_token_goes_to_a_host_that_is_not_salesforces() {
     let server = Server::answering([]);
     server.move_to("https://crm.example.org");
     server.connect(r#"{"allow_hosts":["crm.example.org"]}"#).await.unwrap();
-    let error = Error::from(server.connect(r#"{"login_url":"https://login.example.org"}"#).await.unwrap_err());
+    let error =
+        Error::from(server.connect(r#"{"login_url":"https://login.example.org"}"#).await.unwrap_err());
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
 }
 
