@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use crate::error::SalesforceError;
-use crate::http::Server;
+use crate::http::{BulkSettings, Server};
 use crate::org::dml::{self, Context, Input};
 use crate::org::{Conversion, Converted, Org, Record, Value, storage};
 use crate::query::{self, Found, UserContext};
@@ -314,6 +314,17 @@ impl OrgHandle {
     /// How many locators a user may hold open, and for how long one may lie unused.
     pub fn limit_locators(&self, open: usize, idle: Option<Duration>) {
         self.server.limit_locators(open, idle);
+    }
+
+    /// Changes how bulk jobs behave: how long they take, how large pages are, what the day's limits are.
+    pub fn set_bulk(&self, settings: BulkSettings) {
+        self.server.bulk.configure(settings);
+    }
+
+    /// How bulk jobs behave.
+    #[must_use]
+    pub fn bulk(&self) -> BulkSettings {
+        self.server.bulk.settings()
     }
 
     /// Id of the Organization row.

@@ -7,7 +7,7 @@ use super::faults::Plan;
 use super::log::Resource;
 use super::message::{Answer, ApiRequest, ApiResponse};
 use super::{
-    Server, composite, describe, external, limits, oauth, query, replication, soap, sobject, versions,
+    Server, bulk, composite, describe, external, limits, oauth, query, replication, soap, sobject, versions,
 };
 use crate::error::SalesforceError;
 use crate::schema::ids;
@@ -72,6 +72,7 @@ pub(crate) fn classify(request: &ApiRequest) -> (Resource, Option<String>) {
         ["query" | "queryAll"] => (Resource::Query, request.param("q").and_then(query::object_of)),
         ["query" | "queryAll", ..] => (Resource::QueryMore, None),
         ["composite", ..] => (Resource::Composite, None),
+        ["jobs", rest @ ..] => bulk::classify(request, rest),
         ["sobjects"] => (Resource::Describe, None),
         ["sobjects", object, "describe", ..] => (Resource::Describe, owned(object)),
         ["sobjects", object, "updated" | "deleted"] => (Resource::Replication, owned(object)),
@@ -178,6 +179,7 @@ pub(crate) fn resource(call: &Call<'_>) -> Answer {
             Ok(ApiResponse::raw_json(200, "[]"))
         }
         ["composite", rest @ ..] => composite::answer(call, rest),
+        ["jobs", rest @ ..] => bulk::answer(call, rest),
         ["sobjects"] => describe::global(call),
         ["sobjects", object] => sobject::object(call, object),
         ["sobjects", object, "describe"] => describe::object(call, object),

@@ -75,7 +75,7 @@ impl Usage {
 }
 
 /// Names and maxima of the other limits: a Developer Edition's usual figures.
-const OTHERS: [(&str, u64); 50] = [
+const OTHERS: [(&str, u64); 47] = [
     ("ActiveScratchOrgs", 3),
     ("AnalyticsExternalDataSizeMB", 40_960),
     ("BOZosCalloutHourlyLimit", 20_000),
@@ -87,9 +87,6 @@ const OTHERS: [(&str, u64); 50] = [
     ("DailyAnalyticsUploadedFilesSizeMB", 51_200),
     ("DailyAsyncApexExecutions", 250_000),
     ("DailyAsyncApexTests", 500),
-    ("DailyBulkApiBatches", 15_000),
-    ("DailyBulkV2QueryFileStorageMB", 976_562),
-    ("DailyBulkV2QueryJobs", 10_000),
     ("DailyDeliveredPlatformEvents", 10_000),
     ("DailyDurableGenericStreamingApiEvents", 10_000),
     ("DailyDurableStreamingApiEvents", 10_000),
@@ -136,6 +133,9 @@ pub(crate) fn limits(call: &Call<'_>) -> Answer {
         .iter()
         .map(|(name, max)| ((*name).to_owned(), json!({ "Max": max, "Remaining": max })))
         .collect();
+    for (name, max, left) in call.server.bulk.limits(call.server.org.clock.now()) {
+        body.insert(name.to_owned(), json!({ "Max": max, "Remaining": left }));
+    }
     body.insert("DailyApiRequests".to_owned(), json!({ "Max": max, "Remaining": max.saturating_sub(used) }));
     Ok(ApiResponse::json(200, &Value::Object(body)))
 }

@@ -41,6 +41,16 @@ pub enum Resource {
     Blob,
     /// `/composite` and what is below it.
     Composite,
+    /// `/jobs/query`: creation, list, abort, deletion.
+    BulkQuery,
+    /// `/jobs/ingest`: creation, list, closing, abort, deletion.
+    BulkIngest,
+    /// The state of one job.
+    BulkStatus,
+    /// The records of an ingest job.
+    BulkUpload,
+    /// The results of a job.
+    BulkResults,
     /// Anything else.
     Other,
 }
@@ -137,7 +147,8 @@ impl RequestLog {
         inner.counts.clear();
     }
 
-    pub(crate) fn add(&self, mut entry: LogEntry) {
+    /// Adds an entry and gives its number.
+    pub(crate) fn add(&self, mut entry: LogEntry) -> u64 {
         let mut inner = lock(&self.inner);
         inner.sequence += 1;
         entry.sequence = inner.sequence;
@@ -148,6 +159,17 @@ impl RequestLog {
         if inner.entries.len() >= MAX_ENTRIES {
             inner.entries.pop_front();
         }
+        let sequence = entry.sequence;
         inner.entries.push_back(entry);
+        sequence
+    }
+
+    /// Counts bytes of an answer that is still being sent.
+    pub(crate) fn add_bytes(&self, sequence: u64, resource: Resource, bytes: u64) {
+        let mut inner = lock(&self.inner);
+        inner.counts.entry(resource).or_default().response_bytes += bytes;
+        if let Some(entry) = inner.entries.iter_mut().rev().find(|entry| entry.sequence == sequence) {
+            entry.response_bytes += bytes;
+        }
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
+use super::stream::FilePart;
 use crate::error::SalesforceError;
 
 /// A request whose body has been read and unpacked.
@@ -78,17 +79,21 @@ pub(crate) struct ApiResponse {
     pub(crate) content_type: Option<&'static str>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
+    /// What is sent instead of `body` when it is too large to be held.
+    pub(crate) file: Option<FilePart>,
 }
 
 /// Content type of every REST answer.
 pub(crate) const JSON: &str = "application/json;charset=UTF-8";
+/// Content type of bulk results.
+pub(crate) const CSV: &str = "text/csv";
 /// Content type of pages for people.
 pub(crate) const HTML: &str = "text/html;charset=UTF-8";
 
 impl ApiResponse {
     /// An answer without a body.
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, content_type: None, headers: Vec::new(), body: Bytes::new() }
+        Self { status, content_type: None, headers: Vec::new(), body: Bytes::new(), file: None }
     }
 
     /// A JSON answer.
@@ -98,17 +103,22 @@ impl ApiResponse {
 
     /// A JSON answer that is written already.
     pub(crate) fn raw_json(status: u16, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type: Some(JSON), headers: Vec::new(), body: body.into() }
+        Self { content_type: Some(JSON), body: body.into(), ..Self::empty(status) }
+    }
+
+    /// A part of a file.
+    pub(crate) fn file(content_type: &'static str, file: FilePart) -> Self {
+        Self { content_type: Some(content_type), file: Some(file), ..Self::empty(200) }
     }
 
     /// A page.
     pub(crate) fn html(status: u16, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type: Some(HTML), headers: Vec::new(), body: body.into() }
+        Self { content_type: Some(HTML), body: body.into(), ..Self::empty(status) }
     }
 
     /// Bytes of any kind.
     pub(crate) fn bytes(content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status: 200, content_type: Some(content_type), headers: Vec::new(), body: body.into() }
+        Self { content_type: Some(content_type), body: body.into(), ..Self::empty(200) }
     }
 
     /// A REST error body with one element.

@@ -1,5 +1,6 @@
 //! The HTTP side: the request pipeline, and one file per resource.
 
+mod bulk;
 mod call;
 mod composite;
 mod control;
@@ -17,17 +18,19 @@ mod query;
 mod replication;
 mod soap;
 mod sobject;
+mod stream;
 mod versions;
 mod xml;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use bulk::BulkSettings;
 pub use faults::{Fault, FaultControl, FaultRule, FaultState};
 pub use log::{Count, LogEntry, RequestLog, Resource};
 pub use oauth::PublicKey;
@@ -37,6 +40,7 @@ pub(crate) use oauth::{Credentials, TokenStore};
 
 use crate::error::SalesforceError;
 use crate::org::{Org, lock};
+use bulk::Bulk;
 use link::HostListener;
 use message::ApiRequest;
 use query::Locators;
@@ -50,7 +54,10 @@ pub(crate) struct Server {
     pub(crate) usage: ApiUsage,
     pub(crate) faults: FaultControl,
     pub(crate) log: RequestLog,
+    pub(crate) bulk: Bulk,
     locators: Locators,
+    /// Itself, for work that outlives a request.
+    me: Weak<Server>,
     hosts: Vec<String>,
     home: Mutex<Home>,
     in_flight: AtomicU64,
@@ -90,7 +97,9 @@ pub(crate) async fn start(parts: Parts, listen: SocketAddr) -> Result<Running, s
         hosts.push(format!("http://{}", tcp.local_addr()?));
         listeners.push(HostListener { tcp, host });
     }
-    let server = Arc::new(Server {
+    let server = Arc::new_cyclic(|me| Server {
+        me: me.clone(),
+        bulk: Bulk::default(),
         org: parts.org,
         tokens: TokenStore::default(),
         usage: ApiUsage::new(parts.daily_api_requests),

@@ -21,11 +21,16 @@ use super::faults::{Plan, Tamper, headers_too_large, uri_too_long};
 use super::link::{HostListener, Peer};
 use super::log::{LogEntry, Resource};
 use super::message::{ApiRequest, ApiResponse};
+use super::stream::FilePart;
 use super::{Server, data};
 use crate::error::SalesforceError;
 
 /// Largest request body, packed or unpacked.
 const MAX_BODY: usize = 64 << 20;
+/// Largest upload to a bulk job.
+const MAX_UPLOAD: usize = 150_000_000;
+/// Answers from a file that are smaller than this are read at once.
+const MIN_STREAM: u64 = 256 << 10;
 /// Salesforce's limit for the URL, and for URL and headers together.
 const MAX_HEAD: usize = 16_384;
 /// Answers shorter than this are not worth packing.
@@ -59,7 +64,8 @@ async fn handle(
     let head_bytes = target.len()
         + head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
     let packs = accepts_gzip(&head.headers);
-    let Ok(packed) = axum::body::to_bytes(body, MAX_BODY).await else {
+    let limit = if target.ends_with("/batches") { MAX_UPLOAD } else { MAX_BODY };
+    let Ok(packed) = axum::body::to_bytes(body, limit).await else {
         return build(
             ApiResponse::html(413, "<h1>Bad Message 413</h1><pre>reason: Payload Too Large</pre>"),
             None,
@@ -70,7 +76,7 @@ async fn handle(
     let worker = Arc::clone(&server);
     let inside = peer.clone();
     let work = tokio::task::spawn_blocking(move || {
-        let request = match unpack(&headers, packed) {
+        let request = match unpack(&headers, packed, limit) {
             Ok(body) => ApiRequest::new(method, &target, headers, body),
             Err(error) => {
                 let request = ApiRequest::new(method, &target, headers, Bytes::new());
@@ -105,6 +111,8 @@ struct Outcome {
     tamper: Option<Tamper>,
     delay: Option<Duration>,
     control: bool,
+    /// The answer's file is packed while it is sent.
+    packs_file: bool,
 }
 
 impl Outcome {
@@ -120,6 +128,7 @@ impl Outcome {
             tamper: None,
             delay: None,
             control: false,
+            packs_file: false,
         }
     }
 }
@@ -131,7 +140,8 @@ fn answer(server: &Server, peer: &Peer, request: &ApiRequest) -> Outcome {
         return Outcome { control: true, ..Outcome::plain(request, response) };
     }
     let (resource, object) = data::classify(request);
-    let object = object.or_else(|| server.locators.object_of(request));
+    let known = || server.locators.object_of(request).or_else(|| server.bulk.object_of(request));
+    let object = object.or_else(known);
     let plan = Plan::make(server, request, server.faults.strike(resource, object.as_deref()));
     let mut outcome = match &plan.reply {
         Some(reply) => Outcome::plain(request, reply.clone()),
@@ -154,9 +164,12 @@ async fn finish(server: &Server, peer: &Peer, request_bytes: usize, outcome: Out
         tokio::time::sleep(delay).await;
     }
     let cut = matches!(outcome.tamper, Some(Tamper::Close | Tamper::Reset));
+    let mut sequence = 0;
+    let resource = outcome.resource;
+    let file_bytes = outcome.response.file.as_ref().filter(|_| !outcome.packs_file).map_or(0, FilePart::len);
     if !outcome.control {
         let (method, path, query) = outcome.request;
-        server.log.add(LogEntry {
+        sequence = server.log.add(LogEntry {
             sequence: 0,
             method: method.to_string(),
             path,
@@ -165,7 +178,7 @@ async fn finish(server: &Server, peer: &Peer, request_bytes: usize, outcome: Out
             status: if cut { 0 } else { outcome.response.status },
             api_calls: outcome.api_calls,
             request_bytes: request_bytes as u64,
-            response_bytes: outcome.response.body.len() as u64,
+            response_bytes: outcome.response.body.len() as u64 + file_bytes,
             faults: outcome.faults,
         });
     }
@@ -174,7 +187,21 @@ async fn finish(server: &Server, peer: &Peer, request_bytes: usize, outcome: Out
         Some(Tamper::Reset) => peer.reset(),
         _ => {}
     }
-    build(outcome.response, outcome.tamper)
+    let mut response = outcome.response;
+    let Some(file) = response.file.take() else { return build(response, outcome.tamper) };
+    let mut built = build(response, None);
+    let log = server.log.clone();
+    // Only what leaves packed is counted as it goes: the size of anything else is known beforehand.
+    let packs = outcome.packs_file;
+    if !packs {
+        built.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(file.len()));
+    }
+    *built.body_mut() = file.into_body(packs, move |bytes| {
+        if packs {
+            log.add_bytes(sequence, resource, bytes);
+        }
+    });
+    built
 }
 
 /// Turns an answer into the server library's, spoilt as the plan says.
@@ -234,6 +261,23 @@ fn build(response: ApiResponse, tamper: Option<Tamper>) -> Response {
 /// Packs the body when the caller accepts it, or lies about it when a fault says so.
 fn pack(outcome: &mut Outcome, accepted: bool) {
     let response = &mut outcome.response;
+    if let Some(file) = &response.file {
+        if outcome.tamper.is_none() && file.len() >= MIN_STREAM {
+            if accepted {
+                response.headers.push(("content-encoding", "gzip".to_owned()));
+                response.headers.push(("vary", "Accept-Encoding".to_owned()));
+            }
+            outcome.packs_file = accepted;
+            return;
+        }
+        match file.read() {
+            Ok(body) => {
+                response.body = body;
+                response.file = None;
+            }
+            Err(error) => *response = ApiResponse::error(&SalesforceError::internal(error.to_string())),
+        }
+    }
     let times = match outcome.tamper {
         Some(Tamper::FalseGzip) => {
             response.headers.push(("content-encoding", "gzip".to_owned()));
@@ -254,7 +298,7 @@ fn pack(outcome: &mut Outcome, accepted: bool) {
     response.headers.push(("vary", "Accept-Encoding".to_owned()));
 }
 
-fn unpack(headers: &HeaderMap, body: Bytes) -> Result<Bytes, SalesforceError> {
+fn unpack(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, SalesforceError> {
     let encoding = headers
         .get(http::header::CONTENT_ENCODING)
         .and_then(|value| value.to_str().ok())
@@ -263,7 +307,7 @@ fn unpack(headers: &HeaderMap, body: Bytes) -> Result<Bytes, SalesforceError> {
         return Ok(body);
     }
     let mut unpacked = Vec::new();
-    let limit = MAX_BODY as u64;
+    let limit = limit as u64;
     let read = MultiGzDecoder::new(body.as_ref()).take(limit + 1).read_to_end(&mut unpacked);
     match read {
         Ok(length) if length as u64 <= limit => Ok(Bytes::from(unpacked)),

@@ -32,7 +32,11 @@ impl FilePart {
     pub(crate) fn read(&self) -> io::Result<Bytes> {
         let mut whole = self.head.to_vec();
         self.open()?.take(self.length).read_to_end(&mut whole)?;
-        if whole.len() as u64 == self.len() { Ok(whole.into()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        if whole.len() as u64 == self.len() {
+            Ok(whole.into())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
     }
 
     fn open(&self) -> io::Result<File> {
@@ -45,20 +49,21 @@ impl FilePart {
     pub(crate) fn into_body(self, gzip: bool, sent: impl Fn(u64) + Send + Sync + 'static) -> Body {
         let encoder = gzip.then(|| GzEncoder::new(Vec::with_capacity(PIECE / 2), Compression::fast()));
         let reader = Reader { part: self, file: None, encoder, done: false };
-        Body::from_stream(futures::stream::unfold((reader, sent), |(mut reader, sent)| async move {
+        Body::from_stream(futures::stream::unfold((Some(reader), sent), |(reader, sent)| async move {
+            let mut reader = reader?;
             let work = tokio::task::spawn_blocking(move || {
                 let piece = reader.next();
                 (reader, piece)
             });
-            let (reader, piece) = match work.await {
-                Ok(done) => done,
-                Err(_) => return None,
+            let Ok((reader, piece)) = work.await else {
+                // What breaks off must not look like an end.
+                return Some((Err(io::ErrorKind::Interrupted.into()), (None, sent)));
             };
             let piece = piece.transpose()?;
             if let Ok(piece) = &piece {
                 sent(piece.len() as u64);
             }
-            Some((piece, (reader, sent)))
+            Some((piece, (Some(reader), sent)))
         }))
     }
 }

@@ -15,6 +15,7 @@ mod run;
 mod select;
 mod shape;
 mod sql;
+mod table;
 mod value;
 mod wire;
 
@@ -28,6 +29,7 @@ pub(crate) use describe::{columns, explain};
 pub(crate) use functions::register_collation;
 pub(crate) use locator::{LocatorSettings, Locators, RowIds};
 pub(crate) use run::{PageOptions, query, query_more};
+pub(crate) use table::{Table, TableRows, prepare_table, quote};
 
 use crate::SalesforceError;
 use crate::schema::{Schema, Visibility};

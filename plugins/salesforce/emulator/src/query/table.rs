@@ -41,7 +41,9 @@ pub(crate) fn prepare_table(
 ) -> Result<(Prepared, Table), SalesforceError> {
     check(&crate::soql::parse(soql)?)?;
     let prepared = super::prepare(schema, visibility, soql, all_rows, now, user)?;
-    let Plan::Rows(plan) = &prepared.plan else { return Err(refused("Aggregate functions are not supported")) };
+    let Plan::Rows(plan) = &prepared.plan else {
+        return Err(refused("Aggregate functions are not supported"));
+    };
     let mut table = Table { names: Vec::new(), cells: Vec::new(), plan: Arc::clone(plan) };
     table.add(&plan.shape, "", None)?;
     Ok((prepared, table))
@@ -61,7 +63,9 @@ fn check(query: &Query) -> Result<(), SalesforceError> {
     for item in &query.select {
         match item {
             SelectItem::Expr(..) => {}
-            SelectItem::Count(_) => return Err(refused("Aggregate functions and GROUP BY are not supported")),
+            SelectItem::Count(_) => {
+                return Err(refused("Aggregate functions and GROUP BY are not supported"));
+            }
             SelectItem::Fields(..) => return Err(refused("The FIELDS function is not supported")),
             SelectItem::Query(_) => return Err(refused("Aggregate Relationship not supported")),
             SelectItem::TypeOf(_) => return Err(refused("TYPEOF is not supported")),

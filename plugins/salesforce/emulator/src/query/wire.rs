@@ -110,7 +110,7 @@ fn integer(n: i64, out: &mut Vec<u8>) {
 }
 
 /// `1000.0`, `0.5`, `1234.56`: all digits, no trailing zeros, at least one decimal.
-fn decimal(n: i64, scale: u8, out: &mut Vec<u8>) {
+pub(super) fn decimal(n: i64, scale: u8, out: &mut Vec<u8>) {
     if n < 0 {
         out.push(b'-');
     }

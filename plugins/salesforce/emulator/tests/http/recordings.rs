@@ -16,14 +16,17 @@ fn root() -> PathBuf {
     })
 }
 
-fn fixture(name: &str) -> Option<Value> {
-    let text = match std::fs::read_to_string(root().join(name)) {
-        Ok(text) => text,
-        Err(error) => {
-            println!("skipped: {name}: {error}");
-            return None;
-        }
-    };
+/// A recorded file; none, with a line saying so, where the recordings are absent.
+pub(crate) fn text(name: &str) -> Option<String> {
+    let root = std::env::var_os("UNICRM_FIXTURES").map(PathBuf::from);
+    let root = root.unwrap_or_else(|| {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/fixtures/salesforce")
+    });
+    std::fs::read_to_string(root.join(name)).map_err(|error| println!("skipped: {name}: {error}")).ok()
+}
+
+pub(crate) fn fixture(name: &str) -> Option<Value> {
+    let text = text(name)?;
     Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}")))
 }
 

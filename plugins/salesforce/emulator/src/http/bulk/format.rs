@@ -45,7 +45,11 @@ impl Format {
     /// The format that a job's creation names; comma and LF where it names none.
     pub(crate) fn read(delimiter: Option<&str>, line_ending: Option<&str>) -> Result<Self, SalesforceError> {
         let wrong = |name: &str, value: &str, known: &str| {
-            SalesforceError::new(400, "API_ERROR", format!("{name} '{value}' is invalid. Allowed are {known}"))
+            SalesforceError::new(
+                400,
+                "API_ERROR",
+                format!("{name} '{value}' is invalid. Allowed are {known}"),
+            )
         };
         let delimiter = match delimiter {
             None => Delimiter::Comma,
@@ -53,7 +57,9 @@ impl Format {
                 .iter()
                 .find(|(_, known, _)| known.eq_ignore_ascii_case(name))
                 .map(|(delimiter, ..)| *delimiter)
-                .ok_or_else(|| wrong("columnDelimiter", name, "BACKQUOTE, CARET, COMMA, PIPE, SEMICOLON, TAB"))?,
+                .ok_or_else(|| {
+                    wrong("columnDelimiter", name, "BACKQUOTE, CARET, COMMA, PIPE, SEMICOLON, TAB")
+                })?,
         };
         let line_ending = match line_ending {
             None => LineEnding::Lf,
@@ -65,11 +71,17 @@ impl Format {
     }
 
     pub(crate) fn delimiter_name(self) -> &'static str {
-        DELIMITERS.iter().find(|(delimiter, ..)| *delimiter == self.delimiter).map_or("COMMA", |(_, name, _)| name)
+        DELIMITERS
+            .iter()
+            .find(|(delimiter, ..)| *delimiter == self.delimiter)
+            .map_or("COMMA", |(_, name, _)| name)
     }
 
     pub(crate) fn delimiter_byte(self) -> u8 {
-        DELIMITERS.iter().find(|(delimiter, ..)| *delimiter == self.delimiter).map_or(b',', |(_, _, byte)| *byte)
+        DELIMITERS
+            .iter()
+            .find(|(delimiter, ..)| *delimiter == self.delimiter)
+            .map_or(b',', |(_, _, byte)| *byte)
     }
 
     pub(crate) fn ending_name(self) -> &'static str {

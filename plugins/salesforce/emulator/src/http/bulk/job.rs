@@ -115,8 +115,8 @@ pub(crate) struct Progress {
     pub(crate) upload: Option<Spool>,
     /// What a query found, or the records that were written.
     pub(crate) results: Option<Spool>,
+    /// The records that were refused.
     pub(crate) failures: Option<Spool>,
-    pub(crate) unprocessed: Option<Spool>,
 }
 
 impl Progress {
@@ -131,7 +131,6 @@ impl Progress {
             upload: None,
             results: None,
             failures: None,
-            unprocessed: None,
         }
     }
 }
@@ -184,6 +183,11 @@ impl Job {
         change(&mut progress);
         progress.modified = progress.modified.max(now);
         true
+    }
+
+    /// Notes what was done, even when the job has been ended meanwhile.
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut lock(&self.progress));
     }
 
     /// Moves from one state to the next; whether the job was in it.
@@ -247,7 +251,8 @@ impl Job {
         body["lineEnding"] = json!(self.format.ending_name());
         body["columnDelimiter"] = json!(self.format.delimiter_name());
         if self.state() == State::Open {
-            body["contentUrl"] = json!(format!("services/data/v{}.0/jobs/ingest/{}/batches", self.version, self.id));
+            body["contentUrl"] =
+                json!(format!("services/data/v{}.0/jobs/ingest/{}/batches", self.version, self.id));
         }
         body
     }

@@ -33,12 +33,18 @@ pub(crate) struct SpoolWriter {
 impl SpoolWriter {
     pub(crate) fn create(directory: &Path, head: impl Into<Bytes>) -> Result<Self, SalesforceError> {
         let file = NamedTempFile::new_in(directory).map_err(unwritable)?;
-        Ok(Self { head: head.into(), file: BufWriter::with_capacity(128 << 10, file), lengths: Vec::new(), bytes: 0 })
+        Ok(Self {
+            head: head.into(),
+            file: BufWriter::with_capacity(128 << 10, file),
+            lengths: Vec::new(),
+            bytes: 0,
+        })
     }
 
     /// Adds a record as it will be sent, its line ending included.
     pub(crate) fn push(&mut self, record: &[u8]) -> Result<(), SalesforceError> {
-        let length = u32::try_from(record.len()).map_err(|_| SalesforceError::internal("a record is larger than 4 GB"))?;
+        let length = u32::try_from(record.len())
+            .map_err(|_| SalesforceError::internal("a record is larger than 4 GB"))?;
         self.file.write_all(record).map_err(unwritable)?;
         self.lengths.push(length);
         self.bytes += u64::from(length);
@@ -76,7 +82,12 @@ impl Spool {
         let bytes = |records: Range<usize>| -> u64 {
             self.lengths.get(records).unwrap_or_default().iter().map(|length| u64::from(*length)).sum()
         };
-        FilePart { head: self.head.clone(), file: Arc::clone(&self.file), start: bytes(0..start), length: bytes(start..end) }
+        FilePart {
+            head: self.head.clone(),
+            file: Arc::clone(&self.file),
+            start: bytes(0..start),
+            length: bytes(start..end),
+        }
     }
 
     /// All records with the head in front, to be sent.
@@ -93,7 +104,9 @@ impl Spool {
 /// A failure of the disk below.
 #[expect(clippy::needless_pass_by_value, reason = "used as map_err(unwritable)")]
 pub(crate) fn unwritable(error: io::Error) -> SalesforceError {
-    SalesforceError::internal(format!("the emulator cannot keep a job's data: {error}; check TMPDIR and its free space"))
+    SalesforceError::internal(format!(
+        "the emulator cannot keep a job's data: {error}; check TMPDIR and its free space"
+    ))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub(super) fn collection(call: &Call<'_>) -> Answer {
         let given = input.take_id().ok_or_else(|| {
             SalesforceError::new(400, "MISSING_ARGUMENT", "Id not specified in an update call")
         })?;
-        let id = collection_id(object, &given)?;
+        let id = record_id(object, &given)?;
         dml::update(context, object, &id, &input).map_err(|error| not_found_as_reference(error, &id))?;
         Ok(Saved::plain(id))
     })
@@ -181,7 +181,8 @@ fn object_of<'c>(context: &'c Context<'_>, input: &Input) -> Result<&'c ObjectSc
     })
 }
 
-fn collection_id(object: &ObjectSchema, given: &str) -> Result<String, SalesforceError> {
+/// The id in its long form, if it can be one of this object.
+pub(crate) fn record_id(object: &ObjectSchema, given: &str) -> Result<String, SalesforceError> {
     let id = ids::widen(given)
         .ok_or_else(|| SalesforceError::new(400, "MALFORMED_ID", format!("malformed id {given}")))?;
     if id.get(..3) == object.key_prefix.as_deref() {
@@ -191,7 +192,8 @@ fn collection_id(object: &ObjectSchema, given: &str) -> Result<String, Salesforc
     Err(SalesforceError::new(400, "MALFORMED_ID", message).with_fields(["Id"]))
 }
 
-fn not_found_as_reference(error: SalesforceError, id: &str) -> SalesforceError {
+/// A record that is not there reads as a reference to nothing where ids stand in the body.
+pub(crate) fn not_found_as_reference(error: SalesforceError, id: &str) -> SalesforceError {
     if error.code == "NOT_FOUND" && error.message.ends_with(id) {
         return SalesforceError::new(400, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id");
     }
@@ -229,7 +231,7 @@ pub(super) fn of_object(call: &Call<'_>, name: &str) -> Answer {
         if at > 0 {
             out.push(b',');
         }
-        let id = collection_id(object, given)?;
+        let id = record_id(object, given)?;
         let found = call
             .server
             .org

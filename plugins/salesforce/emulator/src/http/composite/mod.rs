@@ -15,6 +15,7 @@ use super::data;
 use super::faults::Plan;
 use super::message::{Answer, ApiRequest, ApiResponse};
 use crate::error::SalesforceError;
+pub(crate) use collections::{not_found_as_reference, record_id};
 use references::Results;
 
 /// Most parts of one request.

@@ -188,6 +188,26 @@ pub enum Fault {
     },
     /// The request is carried out, and the connection ends before the answer: the caller cannot know.
     AnswerLost,
+    /// A page of bulk results lacks so many rows at its end, which `Sforce-NumberOfRecords` still counts.
+    ResultRowsLost {
+        /// Rows that are missing.
+        rows: u64,
+    },
+    /// A page of bulk results comes without `Sforce-Locator`.
+    LocatorHeaderMissing,
+    /// The bulk job that is created fails.
+    JobFailed {
+        /// `errorMessage` of the job.
+        message: String,
+    },
+    /// The bulk job that is created is aborted, as by an administrator.
+    JobAborted,
+    /// The bulk job that is created stays in progress for ever.
+    JobEndless,
+    /// 400 `EXCEEDEDQUOTA`: the query jobs of the day.
+    BulkDailyJobs,
+    /// 400 `EXCEEDEDQUOTA`: the volume of query results of the day.
+    BulkDailyVolume,
     /// Any JSON error.
     Error {
         /// HTTP status.

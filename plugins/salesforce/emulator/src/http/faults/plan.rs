@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Fault;
 use crate::error::SalesforceError;
 use crate::http::Server;
+use crate::http::bulk::Fate;
 use crate::http::message::{ApiRequest, ApiResponse};
 
 /// Longest stall or delay.
@@ -21,6 +22,12 @@ pub(crate) struct Plan {
     pub(crate) tamper: Option<Tamper>,
     /// Bytes of a query page at most.
     pub(crate) page_bytes: Option<usize>,
+    /// Rows that a page of bulk results lacks.
+    pub(crate) lost_rows: u64,
+    /// A page of bulk results does not say where the next one is.
+    pub(crate) no_locator: bool,
+    /// What becomes of the bulk job that is created.
+    pub(crate) job: Option<Fate>,
     /// Wait before answering.
     pub(crate) delay: Option<Duration>,
     /// Names of the faults, for the log.
@@ -74,6 +81,11 @@ impl Plan {
                 ));
             }
             Fault::ShortPage { bytes } => self.page_bytes = Some(bytes),
+            Fault::ResultRowsLost { rows } => self.lost_rows = rows,
+            Fault::LocatorHeaderMissing => self.no_locator = true,
+            Fault::JobFailed { message } => self.job = Some(Fate::Failed(message)),
+            Fault::JobAborted => self.job = Some(Fate::Aborted),
+            Fault::JobEndless => self.job = Some(Fate::Endless),
             Fault::Delay { milliseconds } => self.delay = Some(wait(milliseconds)),
             Fault::BodyStalled { milliseconds } => self.tamper = Some(Tamper::Stall(wait(milliseconds))),
             Fault::BodyCut { chunked } => self.tamper = Some(Tamper::Cut { chunked }),
@@ -184,6 +196,14 @@ fn static_answer(fault: Fault) -> ApiResponse {
         Fault::UnableToLockRow => {
             error(400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 1 records")
         }
+        Fault::BulkDailyJobs => {
+            error(400, "EXCEEDEDQUOTA", "Max bulk v2 query jobs (10000) per 24 hrs has been reached")
+        }
+        Fault::BulkDailyVolume => error(
+            400,
+            "EXCEEDEDQUOTA",
+            "Max bulk v2 query result size stored (1000000000) kb per 24 hrs has been exceeded",
+        ),
         Fault::Error { status, code, message } => {
             ApiResponse::error(&SalesforceError::new(status, code, message))
         }
