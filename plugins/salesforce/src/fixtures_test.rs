@@ -187,11 +187,6 @@ fn describe(name: &str, text: &str) {
             found.picklist_values.len(),
             "{name}: {field_name}"
         );
-        assert_eq!(
-            field["relationshipName"].as_str(),
-            found.relationship_name.as_deref(),
-            "{name}: {field_name}"
-        );
         if let Some(updateable) = field["updateable"].as_bool() {
             assert_eq!(updateable, found.updateable, "{name}: {field_name}");
             assert_eq!(field["length"], found.length, "{name}: {field_name}");

@@ -136,18 +136,6 @@ impl Client {
         self.fetch(usage, &Call::get(locator.path()), |answer| QueryPage::decode(&answer)).await
     }
 
-    /// The first pages of several queries, five to a call: one outcome per query, in order.
-    pub(crate) async fn query_many(
-        &self,
-        usage: &mut Usage,
-        queries: &[(Soql, QueryOptions)],
-    ) -> Result<Vec<Result<QueryPage, Fault>>, Fault> {
-        let requests = queries.iter().map(|(soql, options)| self.query_request(soql, *options));
-        let requests = requests.collect::<Result<Vec<_>, _>>()?;
-        let answers = self.composite_batch(usage, &requests).await?;
-        Ok(answers.into_iter().map(|answer| answer.and_then(SubAnswer::page)).collect())
-    }
-
     /// Several GETs in as few calls as possible: one outcome per request, in order.
     pub(crate) async fn composite_batch(
         &self,
@@ -295,6 +283,7 @@ impl Client {
     }
 
     /// The objects that this user sees.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the list of custom objects is made from it"))]
     pub(crate) async fn describe_global(&self, usage: &mut Usage) -> Result<Arc<GlobalDescribe>, Fault> {
         if let Some((at, objects)) = &*self.0.objects.lock().unwrap_or_else(PoisonError::into_inner)
             && at.elapsed() < MAX_AGE

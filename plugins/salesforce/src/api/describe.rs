@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Deserializer};
-use unicrm_core::Json;
 
 use super::answer::json;
 use crate::error::Fault;
@@ -101,6 +100,7 @@ pub(crate) struct GlobalDescribe {
     by_name: HashMap<String, usize>,
 }
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the list of custom objects is made from it"))]
 impl GlobalDescribe {
     /// Reads the answer of `/sobjects`.
     pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
@@ -133,8 +133,6 @@ pub(crate) struct DescribeField {
     /// Characters of a text; zero for none.
     #[serde(default)]
     pub(crate) length: u32,
-    #[serde(default)]
-    pub(crate) byte_length: u32,
     /// Digits of a number in all, of which `scale` are behind the point.
     #[serde(default)]
     pub(crate) precision: u8,
@@ -152,59 +150,18 @@ pub(crate) struct DescribeField {
     #[serde(default)]
     pub(crate) custom: bool,
     #[serde(default)]
-    pub(crate) calculated: bool,
-    #[serde(default)]
     pub(crate) filterable: bool,
     #[serde(default)]
     pub(crate) sortable: bool,
     #[serde(default)]
-    pub(crate) groupable: bool,
-    #[serde(default)]
-    pub(crate) aggregatable: bool,
-    #[serde(default)]
-    pub(crate) permissionable: bool,
-    #[serde(default)]
-    pub(crate) unique: bool,
-    #[serde(default)]
-    pub(crate) external_id: bool,
-    #[serde(default)]
-    pub(crate) id_lookup: bool,
-    #[serde(default)]
-    pub(crate) case_sensitive: bool,
-    #[serde(default)]
-    pub(crate) auto_number: bool,
-    #[serde(default)]
     pub(crate) defaulted_on_create: bool,
-    /// The value of a new record: text, number, truth value or none.
-    #[serde(default)]
-    pub(crate) default_value: Option<Json>,
-    #[serde(default)]
-    pub(crate) name_field: bool,
-    #[serde(default)]
-    pub(crate) name_pointing: bool,
-    #[serde(default)]
-    pub(crate) html_formatted: bool,
-    #[serde(default)]
-    pub(crate) encrypted: bool,
     #[serde(default)]
     pub(crate) restricted_picklist: bool,
-    #[serde(default)]
-    pub(crate) dependent_picklist: bool,
-    #[serde(default)]
-    pub(crate) controller_name: Option<String>,
     #[serde(default)]
     pub(crate) picklist_values: Vec<PicklistEntry>,
     /// The objects that a reference may point to.
     #[serde(default)]
     pub(crate) reference_to: Vec<String>,
-    /// The name of the reference's record in a path, such as `Owner`.
-    #[serde(default)]
-    pub(crate) relationship_name: Option<String>,
-    #[serde(default)]
-    pub(crate) polymorphic_foreign_key: bool,
-    /// The compound field that this one is a part of.
-    #[serde(default)]
-    pub(crate) compound_field_name: Option<String>,
     #[serde(default)]
     pub(crate) inline_help_text: Option<String>,
     #[serde(default)]

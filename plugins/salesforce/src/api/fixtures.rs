@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 pub(crate) use super::answer::Answer;
 use super::answer::Expect;
-use super::{ApiVersion, Deleted, Describe, GlobalDescribe, QueryPage, SubAnswer, UserInfo};
+use super::describe::GlobalDescribe;
+use super::identity::UserInfo;
+use super::{ApiVersion, Deleted, Describe, QueryPage, SubAnswer};
 use crate::error::Fault;
 
 pub(crate) fn checked(response: http::Response<Bytes>) -> Result<Answer, Fault> {

@@ -17,15 +17,11 @@ mod version;
 
 pub(crate) use client::Client;
 pub(crate) use composite::{SubAnswer, SubRequest};
-pub(crate) use describe::{
-    ChildRelationship, Describe, DescribeField, FieldType, GlobalDescribe, GlobalObject, PicklistEntry,
-};
+pub(crate) use describe::{Describe, DescribeField, FieldType};
 pub(crate) use id::{SalesforceId, widened};
-pub(crate) use identity::UserInfo;
-pub(crate) use limits::Limits;
 pub(crate) use query::{Locator, QueryOptions, QueryPage};
 pub(crate) use replication::{Deleted, DeletedRecord};
-pub(crate) use soql::{Condition, Direction, Literal, Order, Soql};
+pub(crate) use soql::{Condition, Literal, Order, Soql};
 pub(crate) use time::{datetime_text, midnight, parse_date, parse_datetime, remote_datetime_text, utc_date};
 pub use version::ApiVersion;
 

@@ -37,27 +37,13 @@ enum Selected {
     Count,
 }
 
-/// A field to sort by.
+/// A field to sort by, ascending: rows without a value come first, as Salesforce does it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
-    field: String,
-    direction: Direction,
-}
-
-/// Which way to sort. Rows without a value come first when ascending and last when descending, as Salesforce does it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Ascending,
-    Descending,
-}
+pub(crate) struct Order(String);
 
 impl Order {
     pub(crate) fn ascending(field: impl Into<String>) -> Self {
-        Self { field: field.into(), direction: Direction::Ascending }
-    }
-
-    pub(crate) fn descending(field: impl Into<String>) -> Self {
-        Self { field: field.into(), direction: Direction::Descending }
+        Self(field.into())
     }
 }
 
@@ -110,11 +96,6 @@ impl Soql {
         self
     }
 
-    /// The object that is asked for.
-    pub(crate) fn sobject(&self) -> &str {
-        &self.from
-    }
-
     /// The text that is sent.
     ///
     /// # Errors
@@ -140,11 +121,8 @@ impl Soql {
         }
         for (at, order) in self.order.iter().enumerate() {
             out.push_str(if at == 0 { " ORDER BY " } else { "," });
-            out.push_str(checked_path(&order.field)?);
-            out.push_str(match order.direction {
-                Direction::Ascending => " ASC",
-                Direction::Descending => " DESC",
-            });
+            out.push_str(checked_path(&order.0)?);
+            out.push_str(" ASC");
         }
         if let Some(limit) = self.limit {
             // Writing to a string does not fail.

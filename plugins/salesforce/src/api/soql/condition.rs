@@ -45,16 +45,9 @@ impl Operator {
     }
 }
 
+/// The conditions that reading does without.
+#[cfg_attr(not(test), expect(dead_code, reason = "searches ask for it"))]
 impl Condition {
-    fn compare(field: impl Into<String>, operator: Operator, value: Literal) -> Self {
-        Self::Compare { field: field.into(), operator, value }
-    }
-
-    /// The field has this value.
-    pub(crate) fn eq(field: impl Into<String>, value: Literal) -> Self {
-        Self::compare(field, Operator::Equal, value)
-    }
-
     /// The field has another value or none.
     pub(crate) fn ne(field: impl Into<String>, value: Literal) -> Self {
         Self::compare(field, Operator::NotEqual, value)
@@ -63,6 +56,32 @@ impl Condition {
     /// The field is less.
     pub(crate) fn lt(field: impl Into<String>, value: Literal) -> Self {
         Self::compare(field, Operator::Less, value)
+    }
+
+    /// The text starts with this one; `%` and `_` stand for themselves.
+    pub(crate) fn starts_with(field: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::Like { field: field.into(), text: text.into(), anything_before: false, anything_after: true }
+    }
+
+    /// The text contains this one; `%` and `_` stand for themselves.
+    pub(crate) fn contains(field: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::Like { field: field.into(), text: text.into(), anything_before: true, anything_after: true }
+    }
+
+    /// Not this. SOQL gives rows without a value to neither side of a comparison.
+    pub(crate) fn not(condition: Self) -> Self {
+        Self::Not(Box::new(condition))
+    }
+}
+
+impl Condition {
+    fn compare(field: impl Into<String>, operator: Operator, value: Literal) -> Self {
+        Self::Compare { field: field.into(), operator, value }
+    }
+
+    /// The field has this value.
+    pub(crate) fn eq(field: impl Into<String>, value: Literal) -> Self {
+        Self::compare(field, Operator::Equal, value)
     }
 
     /// The field is less or equal.
@@ -90,16 +109,6 @@ impl Condition {
         Self::Listed { field: field.into(), not: true, values: values.into_iter().collect() }
     }
 
-    /// The text starts with this one; `%` and `_` stand for themselves.
-    pub(crate) fn starts_with(field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self::Like { field: field.into(), text: text.into(), anything_before: false, anything_after: true }
-    }
-
-    /// The text contains this one; `%` and `_` stand for themselves.
-    pub(crate) fn contains(field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self::Like { field: field.into(), text: text.into(), anything_before: true, anything_after: true }
-    }
-
     /// All of these.
     pub(crate) fn and(conditions: impl IntoIterator<Item = Self>) -> Self {
         Self::All(conditions.into_iter().collect())
@@ -108,11 +117,6 @@ impl Condition {
     /// One of these at least.
     pub(crate) fn or(conditions: impl IntoIterator<Item = Self>) -> Self {
         Self::Any(conditions.into_iter().collect())
-    }
-
-    /// Not this. SOQL gives rows without a value to neither side of a comparison.
-    pub(crate) fn not(condition: Self) -> Self {
-        Self::Not(Box::new(condition))
     }
 
     /// Whether every record meets it, so that it need not be written.

@@ -10,6 +10,7 @@ use crate::error::Fault;
 
 /// A value in a query.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "searches ask for it"))]
 pub(crate) enum Literal {
     /// Any text.
     Text(String),

@@ -23,13 +23,13 @@ fn a_whole_query() {
             ]),
             Condition::not(Condition::in_("Title", [Literal::text("a'b"), Literal::text("c")])),
         ]))
-        .order_by([Order::ascending("SystemModstamp"), Order::descending("Id")])
+        .order_by([Order::ascending("SystemModstamp"), Order::ascending("Id")])
         .limit(200);
     assert_eq!(
         text(&soql),
         "SELECT Id,Owner.Name,ns__Rating__c,(SELECT RelationId,IsDeleted FROM EventWhoRelations) FROM Contact \
          WHERE SystemModstamp >= 2026-11-22T10:11:12.500Z AND (Id > '003ak00000luKU1AAM' OR (Birthdate = 1970-01-02 AND Email != null)) \
-         AND (NOT (Title IN ('a\\'b','c'))) ORDER BY SystemModstamp ASC,Id DESC LIMIT 200"
+         AND (NOT (Title IN ('a\\'b','c'))) ORDER BY SystemModstamp ASC,Id ASC LIMIT 200"
     );
 }
 
