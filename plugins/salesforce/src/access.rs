@@ -7,9 +7,10 @@ use unicrm_core::{
     Access, Error, FieldAccess, Identity, MappingDirection, Missing, ObjectAccess, ObjectKind, Usage,
 };
 
-use crate::api::{Client, Condition, Describe, Literal, QueryOptions, Soql};
+use crate::api::{Client, Condition, Describe, Literal, QueryOptions, QueryPage, Soql};
 use crate::error::Code;
 use crate::objects::mapping;
+use crate::read::small::all_pages;
 use crate::read::source::Source;
 use crate::schema::{describes, remote_fields};
 
@@ -135,20 +136,16 @@ async fn rows<T: for<'de> Deserialize<'de>>(
     usage: &mut Usage,
     soql: &Soql,
 ) -> Result<Option<Vec<T>>, Error> {
-    let mut rows = Vec::new();
-    let mut page = match client.query(usage, soql, QueryOptions::default()).await {
-        Ok(page) => page,
+    match all_pages(client, usage, soql, QueryOptions::default()).await {
+        Ok(pages) => {
+            let rows = pages.iter().flat_map(QueryPage::rows);
+            Ok(Some(rows.filter_map(|json| serde_json::from_str(json).ok()).collect()))
+        }
+        Err(fault) if fault.is_quota() || fault.is_crowded() => Err(fault.into()),
         Err(fault) if fault.refusal().is_some_and(|refusal| matches!(refusal.status, 400 | 403 | 404)) => {
-            return if fault.is_quota() || fault.is_crowded() { Err(fault.into()) } else { Ok(None) };
+            Ok(None)
         }
-        Err(fault) => return Err(fault.into()),
-    };
-    loop {
-        rows.extend(page.rows().filter_map(|json| serde_json::from_str(json).ok()));
-        match page.next.take() {
-            Some(locator) => page = client.query_more(usage, &locator).await?,
-            None => return Ok(Some(rows)),
-        }
+        Err(fault) => Err(fault.into()),
     }
 }
 

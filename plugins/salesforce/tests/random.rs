@@ -24,7 +24,6 @@ fn faults() -> impl Strategy<Value = Fault> {
         Just(Fault::QueryTimeout),
         Just(Fault::InvalidQueryLocator),
         Just(Fault::OperationTooLarge),
-        Just(Fault::UriTooLong),
         prop_oneof![Just(None), Just(Some(302))].prop_map(|redirect| Fault::InstanceMoved { redirect }),
         (1_000_usize..300_000).prop_map(|bytes| Fault::ShortPage { bytes }),
     ]
@@ -46,7 +45,7 @@ fn rules() -> impl Strategy<Value = FaultRule> {
             let query = matches!(resource, Resource::Query | Resource::QueryMore);
             let fits = match fault {
                 Fault::QueryTimeout | Fault::InvalidQueryLocator | Fault::OperationTooLarge => query,
-                Fault::ShortPage { .. } | Fault::UriTooLong => query,
+                Fault::ShortPage { .. } => query,
                 Fault::SessionExpired | Fault::InstanceMoved { .. } => resource != Resource::Token,
                 _ => true,
             };
@@ -71,7 +70,12 @@ fn no_sequence_of_faults_loses_a_row() {
         prop::collection::vec(rules(), 1..6),
         prop_oneof![Just(None), Just(Some(30)), Just(Some(200)), Just(Some(2_000))],
     );
-    let mut runner = TestRunner::new(Config { cases: 24, max_shrink_iters: 20, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: 24,
+        max_shrink_iters: 20,
+        failure_persistence: None,
+        ..Config::default()
+    });
     let outcome = runner.run(&cases, |(kind, rules, size)| {
         let faults = linked.emulator.faults();
         faults.clear();

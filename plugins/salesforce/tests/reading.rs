@@ -147,14 +147,21 @@ async fn enhanced_notes_bring_body_and_links() {
         );
         links.extend(linked.org().query(&soql).await.unwrap());
     }
-    let mut linked_somewhere = 0;
+    let (mut linked_somewhere, mut bodies) = (0, 0);
     for (id, note) in notes {
         assert!(
             note.content.as_deref().is_some_and(|content| !content.trim().is_empty()),
             "{id} has no content"
         );
+        let stored = linked.org().get("ContentNote", id).await.unwrap().expect("the note");
         let raw = &shown.live[id].raw;
-        assert!(raw.pieces().any(|(path, _)| path.ends_with("/Content")), "{id}: the HTML is not kept");
+        let html = raw.pieces().find(|(path, _)| path.ends_with("/Content")).map(|(_, json)| json);
+        assert_eq!(
+            html.is_some(),
+            stored.text("Content").is_some(),
+            "{id}: the HTML is kept, where there is any"
+        );
+        bodies += usize::from(html.is_some());
         for (prefix, reference) in [
             ("003", note.contact.as_ref().and_then(|contact| contact.remote_id())),
             ("001", note.account.as_ref().and_then(|account| account.remote_id())),
@@ -173,7 +180,7 @@ async fn enhanced_notes_bring_body_and_links() {
             }
         }
     }
-    assert!(linked_somewhere > 0);
+    assert!(linked_somewhere > 0 && bodies > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,26 +12,26 @@ use unicrm_core::{
 use unicrm_salesforce_emulator::{Builder, Emulator, OrgHandle, Value};
 
 /// What the connected app's secret is in these tests: the conformance suite looks for it in every output.
-pub const SECRET: &str = unicrm_testkit::conformance::SECRET;
+pub(crate) const SECRET: &str = unicrm_testkit::conformance::SECRET;
 
 /// Users that are visitors only.
 const VISITORS: [&str; 4] = ["CspLitePortal", "CsnOnly", "Guest", "SelfService"];
 
 /// An org, and the account that is linked with it.
 #[derive(Debug)]
-pub struct Linked {
-    pub emulator: Emulator,
-    pub account: LinkedAccountId,
+pub(crate) struct Linked {
+    pub(crate) emulator: Emulator,
+    pub(crate) account: LinkedAccountId,
     credentials: Arc<MemoryCredentialStore>,
 }
 
 impl Linked {
     /// An org with this many contacts and everything that goes with them.
-    pub async fn with_contacts(contacts: u64) -> Self {
+    pub(crate) async fn with_contacts(contacts: u64) -> Self {
         Self::start(Emulator::builder().contacts(contacts).seed(7)).await
     }
 
-    pub async fn start(builder: Builder) -> Self {
+    pub(crate) async fn start(builder: Builder) -> Self {
         let emulator = builder.client("3MVG9.tests", SECRET).start().await.expect("the emulator starts");
         let credentials = Credentials::new()
             .with("client_secret", SecretString::from(SECRET))
@@ -40,17 +40,17 @@ impl Linked {
         Self { emulator, account: LinkedAccountId::random(), credentials }
     }
 
-    pub fn org(&self) -> OrgHandle {
+    pub(crate) fn org(&self) -> OrgHandle {
         self.emulator.org()
     }
 
     /// A new connection, as after a restart of the process.
-    pub async fn connect(&self) -> Arc<dyn Provider> {
+    pub(crate) async fn connect(&self) -> Arc<dyn Provider> {
         self.connect_with(r#""flow":"client-credentials""#).await.expect("a connection")
     }
 
     /// A new connection with more members in its configuration.
-    pub async fn connect_with(&self, members: &str) -> Result<Arc<dyn Provider>> {
+    pub(crate) async fn connect_with(&self, members: &str) -> Result<Arc<dyn Provider>> {
         let url = self.emulator.url();
         let config = format!(r#"{{"login_url":"{url}","client_id":"3MVG9.tests",{members}}}"#);
         let request = ConnectRequest::new(self.account, Json::parse(config)?, self.credentials.clone());
@@ -58,7 +58,7 @@ impl Linked {
     }
 
     /// What the org's own tables say that a reading of all records shows.
-    pub async fn expected(&self, kind: ObjectKind) -> Expected {
+    pub(crate) async fn expected(&self, kind: ObjectKind) -> Expected {
         let org = self.org();
         let mut expected = Expected::default();
         let mut take = |rows: Vec<(String, Vec<Value>)>, shown: &dyn Fn(&[Value]) -> bool| {
@@ -132,30 +132,30 @@ impl Linked {
 }
 
 /// The active values of Event.Type and Task.Type where a test adds that field.
-pub const TYPES: [&str; 2] = ["Demo", "First Call"];
+pub(crate) const TYPES: [&str; 2] = ["Demo", "First Call"];
 
 /// Ids that a reading of all records must show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expected {
-    pub live: BTreeSet<String>,
-    pub deleted: BTreeSet<String>,
+pub(crate) struct Expected {
+    pub(crate) live: BTreeSet<String>,
+    pub(crate) deleted: BTreeSet<String>,
 }
 
 /// What a reading showed, by remote id; the last row of an id counts.
 #[derive(Debug, Default)]
-pub struct Shown {
-    pub live: BTreeMap<String, LiveRow>,
-    pub gone: BTreeMap<String, unicrm_core::Gone>,
-    pub ids: BTreeSet<String>,
-    pub rejected: Vec<String>,
-    pub pages: usize,
-    pub rows: usize,
-    pub watermark: Option<Watermark>,
-    pub usage: unicrm_core::Usage,
+pub(crate) struct Shown {
+    pub(crate) live: BTreeMap<String, LiveRow>,
+    pub(crate) gone: BTreeMap<String, unicrm_core::Gone>,
+    pub(crate) ids: BTreeSet<String>,
+    pub(crate) rejected: Vec<String>,
+    pub(crate) pages: usize,
+    pub(crate) rows: usize,
+    pub(crate) watermark: Option<Watermark>,
+    pub(crate) usage: unicrm_core::Usage,
 }
 
 impl Shown {
-    pub fn take(&mut self, row: Row) {
+    pub(crate) fn take(&mut self, row: Row) {
         self.rows += 1;
         let id = row.remote_id().map(|id| id.as_str().to_owned()).unwrap_or_default();
         match row {
@@ -174,17 +174,17 @@ impl Shown {
         }
     }
 
-    pub fn live_ids(&self) -> BTreeSet<String> {
+    pub(crate) fn live_ids(&self) -> BTreeSet<String> {
         self.live.keys().cloned().collect()
     }
 
-    pub fn gone_ids(&self) -> BTreeSet<String> {
+    pub(crate) fn gone_ids(&self) -> BTreeSet<String> {
         self.gone.keys().cloned().collect()
     }
 
     /// Checks that the reading showed what the org has, no less and no more.
     #[track_caller]
-    pub fn assert_whole(&self, kind: ObjectKind, expected: &Expected) {
+    pub(crate) fn assert_whole(&self, kind: ObjectKind, expected: &Expected) {
         assert!(self.rejected.is_empty(), "{kind}: {:?}", self.rejected);
         let lost: Vec<_> = expected.live.difference(&self.live_ids()).cloned().collect();
         assert!(
@@ -200,7 +200,7 @@ impl Shown {
 }
 
 /// Reads a part to its end.
-pub async fn read(provider: &dyn Provider, part: ReadPart) -> Result<Shown> {
+pub(crate) async fn read(provider: &dyn Provider, part: ReadPart) -> Result<Shown> {
     let mut shown = Shown::default();
     let mut pages = provider.pages(part);
     while let Some(page) = pages.next().await {
@@ -218,19 +218,19 @@ pub async fn read(provider: &dyn Provider, part: ReadPart) -> Result<Shown> {
 }
 
 /// Reads all records of an object.
-pub async fn read_all(provider: &dyn Provider, kind: ObjectKind) -> Shown {
+pub(crate) async fn read_all(provider: &dyn Provider, kind: ObjectKind) -> Shown {
     read(provider, ReadPart::all(kind)).await.unwrap_or_else(|error| panic!("{kind}: {error:?}"))
 }
 
 /// Reads what changed since a watermark.
-pub async fn read_since(provider: &dyn Provider, kind: ObjectKind, watermark: &Watermark) -> Shown {
+pub(crate) async fn read_since(provider: &dyn Provider, kind: ObjectKind, watermark: &Watermark) -> Shown {
     let part = ReadPart::new(kind, Scope::Since(watermark.clone()));
     read(provider, part).await.unwrap_or_else(|error| panic!("{kind}: {error:?}"))
 }
 
 /// Reads a part to its end through a new connection for each page, with the token as text in between. Errors that say
 /// so are tried again, a few times, from the same token.
-pub async fn read_restarting(linked: &Linked, part: ReadPart) -> Result<Shown> {
+pub(crate) async fn read_restarting(linked: &Linked, part: ReadPart) -> Result<Shown> {
     let mut shown = Shown::default();
     let mut part = part;
     let mut errors = 0;
@@ -262,7 +262,7 @@ pub async fn read_restarting(linked: &Linked, part: ReadPart) -> Result<Shown> {
 }
 
 /// The number of live records, as the plugin counts them.
-pub async fn count(provider: &dyn Provider, kind: ObjectKind) -> u64 {
+pub(crate) async fn count(provider: &dyn Provider, kind: ObjectKind) -> u64 {
     let page = provider.read_page(ReadPart::all(kind).shape(Shape::Count)).await.expect("a count");
     page.count.expect("a number")
 }

@@ -7,13 +7,11 @@ use unicrm_core::{Error, Gone, GoneReason, Next, Page, ReadPart, RemoteId, Row, 
 use super::OVERLAP;
 use super::Reader;
 use super::fetch::{Fetched, unreadable};
+use super::small::{CHUNK, all_pages};
 use super::source::Source;
 use super::token::{Cursor, Marks};
-use crate::api::{QueryOptions, QueryPage, SalesforceId};
+use crate::api::{QueryOptions, SalesforceId};
 use crate::error::Code;
-
-/// Ids of one query, and of one page.
-const CHUNK: usize = 200;
 
 /// How often a query is asked again after its field list was out of date.
 const MENDINGS: u32 = 4;
@@ -62,7 +60,7 @@ impl Reader {
         loop {
             let selection = self.selection(usage, source, shape, &without).await?;
             let options = QueryOptions { all_rows: true, batch_size: None };
-            match self.all_pages(usage, &selection.by_ids(ids), options).await {
+            match all_pages(&self.client, usage, &selection.by_ids(ids), options).await {
                 Ok(pages) => {
                     for page in pages {
                         let fetched = Fetched { page, selection: selection.clone() };
@@ -124,12 +122,9 @@ impl Reader {
         let selection = self.selection(usage, source, Shape::Ids, &std::collections::BTreeSet::new()).await?;
         // The archive is in the count, the recycle bin is not: the query itself leaves it out.
         let options = QueryOptions { all_rows: true, batch_size: None };
-        let page: QueryPage = self
-            .client
-            .query(usage, &selection.count(since, ids), options)
-            .await
-            .map_err(|fault| unreadable(source, fault))?;
-        Ok(page.total_size)
+        let pages = all_pages(&self.client, usage, &selection.count(since, ids), options).await;
+        let pages = pages.map_err(|fault| unreadable(source, fault))?;
+        Ok(pages.first().map_or(0, |page| page.total_size))
     }
 }
 

@@ -5,18 +5,18 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use unicrm_core::{Error, Gone, GoneReason, Row, Usage};
 
+use super::OVERLAP;
 use super::Reader;
+use super::small::{CHUNK, all_pages};
 use super::source::Source;
 use super::token::Cursor;
-use crate::api::{Condition, DeletedRecord, Literal, QueryOptions, QueryPage, Soql, widened};
+use crate::api::{Condition, Deleted, DeletedRecord, Literal, QueryOptions, QueryPage, Soql, widened};
 use crate::error::{Code, Fault};
 
 /// Salesforce looks back thirty days; a little less, so that the request is still good when it arrives.
 const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24 - 1);
 /// Salesforce leaves seconds away and wants more than a minute.
 const SHORTEST: SignedDuration = SignedDuration::from_mins(2);
-/// Ids of one query.
-const CHUNK: usize = 200;
 /// How often a span with too many deletions is halved.
 const HALVINGS: u32 = 16;
 
@@ -28,7 +28,8 @@ impl Reader {
         usage: &mut Usage,
         source: Source,
         since: Option<Timestamp>,
-        cursor: &Cursor,
+        ready: Option<Deleted>,
+        cursor: &mut Cursor,
         rows: &mut Vec<Row>,
     ) -> Result<(), Error> {
         let (Some(since), Some(end)) = (since, cursor.marks.get(&source).copied()) else { return Ok(()) };
@@ -36,10 +37,12 @@ impl Reader {
         if !describe.object.replicateable {
             return Ok(());
         }
-        let earliest = end.saturating_sub(LONGEST).unwrap_or(since);
-        let latest = end.saturating_sub(SHORTEST).unwrap_or(since);
-        let start = since.max(earliest).min(latest);
-        let deleted = match self.deleted_between(usage, source, start, end).await {
+        let (start, end) = span(since, end);
+        let answer = match ready {
+            Some(deleted) => Ok((deleted.records, deleted.latest_date_covered)),
+            None => self.deleted_between(usage, source, start, end).await,
+        };
+        let (deleted, covered) = match answer {
             Ok(deleted) => deleted,
             Err(fault) if is_not_offered(&fault) => {
                 // What is gone for good is then found by comparing ids.
@@ -48,6 +51,9 @@ impl Reader {
             }
             Err(fault) => return Err(fault.into()),
         };
+        // The next reading starts no later than where this list ends.
+        let covered = covered.saturating_add(OVERLAP).unwrap_or(covered);
+        cursor.marks.entry(source).and_modify(|mark| *mark = covered.min(*mark));
         for chunk in deleted.chunks(CHUNK) {
             let known = self.still_there(usage, source, chunk).await?;
             for record in chunk {
@@ -68,12 +74,16 @@ impl Reader {
         source: Source,
         start: Timestamp,
         end: Timestamp,
-    ) -> Result<Vec<DeletedRecord>, Fault> {
+    ) -> Result<(Vec<DeletedRecord>, Timestamp), Fault> {
         let mut spans = vec![(start, end, HALVINGS)];
         let mut deleted = Vec::new();
+        let mut covered = start;
         while let Some((start, end, halvings)) = spans.pop() {
             match self.client.deleted(usage, source.sobject(), start, end).await {
-                Ok(answer) => deleted.extend(answer.records),
+                Ok(answer) => {
+                    covered = covered.max(answer.latest_date_covered);
+                    deleted.extend(answer.records);
+                }
                 Err(fault) if fault.is(&Code::ExceededIdLimit) && halvings > 0 => {
                     let half = SignedDuration::from_secs(end.duration_since(start).as_secs() / 2);
                     let middle = start.saturating_add(half).unwrap_or(end);
@@ -86,7 +96,7 @@ impl Reader {
                 Err(fault) => return Err(fault),
             }
         }
-        Ok(deleted)
+        Ok((deleted, covered))
     }
 
     /// Which of these records a query still shows, deleted or not.
@@ -99,13 +109,20 @@ impl Reader {
         let ids = records.iter().map(|record| Literal::id(record.id.as_str()));
         let soql = Soql::select(source.sobject()).fields(["Id"]).filter(Condition::in_("Id", ids));
         let options = QueryOptions { all_rows: true, batch_size: None };
-        let pages = self.all_pages(usage, &soql, options).await?;
+        let pages = all_pages(&self.client, usage, &soql, options).await?;
         let rows = pages.iter().flat_map(QueryPage::rows);
         Ok(rows
             .filter_map(|json| super::enrich::cell(json, "Id"))
             .map(|id| widened(id).into_owned())
             .collect())
     }
+}
+
+/// The span to ask for: not longer than Salesforce remembers, and not shorter than it takes.
+pub(super) fn span(since: Timestamp, end: Timestamp) -> (Timestamp, Timestamp) {
+    let earliest = end.saturating_sub(LONGEST).unwrap_or(since);
+    let latest = end.saturating_sub(SHORTEST).unwrap_or(since);
+    (since.max(earliest).min(latest), end)
 }
 
 /// Whether this object has no such list for this user, or not so far back.

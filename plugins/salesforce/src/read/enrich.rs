@@ -13,14 +13,12 @@ use unicrm_core::{Error, Json, RawRecord, Usage};
 
 use super::Reader;
 use super::head::Head;
+use super::small;
 
 use super::select::Selection;
 use super::source::Source;
-use crate::api::{Condition, Literal, QueryOptions, QueryPage, Soql, widened};
+use crate::api::{QueryPage, widened};
 use crate::error::{Code, Fault};
-
-/// Ids of one query.
-const CHUNK: usize = 200;
 
 /// The largest body of a note that is read; Salesforce itself allows 50 MB, which no note comes near.
 const MAX_BODY: usize = 8 << 20;
@@ -42,9 +40,6 @@ const EMAIL_FIELDS: [&str; 9] = [
 ];
 
 const LINK_FIELDS: [&str; 5] = ["Id", "ContentDocumentId", "LinkedEntityId", "ShareType", "Visibility"];
-
-/// Related records are read as they are now; deleted ones do not count.
-const LIVE: QueryOptions = QueryOptions { all_rows: false, batch_size: None };
 
 /// One piece of another resource that belongs to a row.
 #[derive(Debug)]
@@ -171,61 +166,30 @@ impl Reader {
         if ids.is_empty() {
             return Ok(());
         }
-        let describe = match self.client.describe(usage, sobject).await {
-            Ok(describe) => describe,
-            Err(fault) if is_hidden(&fault) => return Ok(()),
-            Err(fault) => return Err(fault.into()),
-        };
-        if !describe.field(key).is_some_and(|field| field.filterable) {
-            return Ok(());
-        }
-        let fields: Vec<&str> =
-            wanted.iter().copied().filter(|name| describe.field(name).is_some()).collect();
-        for chunk in ids.chunks(CHUNK) {
-            let soql = Soql::select(sobject)
-                .fields(fields.iter().copied())
-                .filter(Condition::in_(key, chunk.iter().map(Literal::id)));
-            let pages = self.all_pages(usage, &soql, LIVE).await;
-            let pages = match pages {
-                Ok(pages) => pages,
-                Err(fault) if is_hidden(&fault) || fault.is(&Code::InvalidField) => {
-                    self.client.forget_describe(sobject);
-                    return Ok(());
-                }
+        // Once more where the first description was out of date.
+        for last in [false, true] {
+            let describe = match self.client.describe(usage, sobject).await {
+                Ok(describe) => describe,
+                Err(fault) if is_hidden(&fault) => return Ok(()),
                 Err(fault) => return Err(fault.into()),
             };
-            for page in &pages {
-                found.add(page, role, path, key);
+            if !describe.field(key).is_some_and(|field| field.filterable) {
+                return Ok(());
+            }
+            let fields: Vec<&str> =
+                wanted.iter().copied().filter(|name| describe.field(name).is_some()).collect();
+            match small::related(&self.client, usage, sobject, &fields, key, ids).await {
+                Ok(pages) => {
+                    pages.iter().for_each(|page| found.add(page, role, path, key));
+                    return Ok(());
+                }
+                Err(fault) if is_hidden(&fault) || (fault.is(&Code::InvalidField) && !last) => {
+                    self.client.forget_describe(sobject);
+                }
+                Err(fault) => return Err(fault.into()),
             }
         }
         Ok(())
-    }
-
-    /// All pages of a small query of live records. A place that is lost starts it again, once.
-    pub(super) async fn all_pages(
-        &self,
-        usage: &mut Usage,
-        soql: &Soql,
-        options: QueryOptions,
-    ) -> Result<Vec<QueryPage>, Fault> {
-        let mut again = true;
-        'start: loop {
-            let mut page = self.client.query(usage, soql, options).await?;
-            let mut pages = Vec::new();
-            while let Some(locator) = page.next.take() {
-                pages.push(page);
-                page = match self.client.query_more(usage, &locator).await {
-                    Ok(page) => page,
-                    Err(fault) if fault.is(&Code::InvalidQueryLocator) && again => {
-                        again = false;
-                        continue 'start;
-                    }
-                    Err(fault) => return Err(fault),
-                };
-            }
-            pages.push(page);
-            return Ok(pages);
-        }
     }
 
     /// Completes the people of activities whose list came in part, or with relations that are deleted.
@@ -248,25 +212,24 @@ impl Reader {
                 partial.push((at, widened(&id).into_owned(), raw));
             }
         }
-        for chunk in partial.chunks(CHUNK) {
-            let soql = Soql::select(sobject)
-                .fields([key, "RelationId"])
-                .filter(Condition::in_(key, chunk.iter().map(|(_, id, _)| Literal::id(id.as_str()))));
-            let pages = self.all_pages(usage, &soql, LIVE).await?;
-            let mut people: HashMap<String, Vec<&str>> = HashMap::new();
-            for (json, id) in
-                pages.iter().flat_map(QueryPage::rows).filter_map(|json| Some((json, cell(json, key)?)))
-            {
+        if partial.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = partial.iter().map(|(_, id, _)| id.clone()).collect();
+        let pages = small::related(&self.client, usage, sobject, &[key, "RelationId"], key, &ids).await?;
+        let mut people: HashMap<String, Vec<&str>> = HashMap::new();
+        for json in pages.iter().flat_map(QueryPage::rows) {
+            if let Some(id) = cell(json, key) {
                 people.entry(widened(id).into_owned()).or_default().push(json);
             }
-            for (at, id, raw) in chunk {
-                let json =
-                    page.records.get(*at).and_then(|range| page.text.get(range.clone())).unwrap_or_default();
-                let live = people.remove(id).unwrap_or_default();
-                let list =
-                    format!(r#"{{"totalSize":{},"done":true,"records":[{}]}}"#, live.len(), live.join(","));
-                found.whole.extend(replaced(json, raw.get(), &list).map(|whole| (*at, whole)));
-            }
+        }
+        for (at, id, raw) in partial {
+            let json =
+                page.records.get(at).and_then(|range| page.text.get(range.clone())).unwrap_or_default();
+            let live = people.remove(&id).unwrap_or_default();
+            let list =
+                format!(r#"{{"totalSize":{},"done":true,"records":[{}]}}"#, live.len(), live.join(","));
+            found.whole.extend(replaced(json, raw.get(), &list).map(|whole| (at, whole)));
         }
         Ok(())
     }
@@ -326,8 +289,8 @@ pub(super) fn is_hidden(fault: &Fault) -> bool {
 
 /// Whether this one body is refused, and others may be given.
 fn is_refused(fault: &Fault) -> bool {
-    let Some(refusal) = fault.refusal() else { return false };
-    !refusal.is_about_session() && !refusal.is_daily_limit() && !refusal.is_concurrent_limit()
+    let passing = fault.is_quota() || fault.is_crowded();
+    fault.refusal().is_some_and(|refusal| matches!(refusal.status, 400 | 403 | 404) && !passing)
 }
 
 /// Whether a sub-query holds all its records, none of them deleted.

@@ -12,8 +12,9 @@ use super::enrich::is_hidden;
 use super::head::Head;
 
 use super::select::Selection;
+use super::small::all_pages;
 use super::source::Source;
-use crate::api::{Client, Describe, QueryOptions, Soql};
+use crate::api::{Client, Describe, QueryOptions, QueryPage, Soql};
 use crate::config::SalesforceConfig;
 use crate::error::Code;
 use crate::objects::{ActivityTypeRow, LeadStatusRow, MapContext, StageRow, TaskStatusRow};
@@ -260,17 +261,12 @@ async fn list<T: for<'de> Deserialize<'de>>(
 ) -> Result<Option<Vec<T>>, Error> {
     let soql = Soql::select(sobject).fields(fields.iter().copied());
     let options = QueryOptions { all_rows: false, batch_size: None };
-    let mut rows = Vec::new();
-    let mut page = match client.query(usage, &soql, options).await {
-        Ok(page) => page,
-        Err(fault) if is_hidden(&fault) || fault.is(&Code::InvalidField) => return Ok(None),
-        Err(fault) => return Err(fault.into()),
-    };
-    loop {
-        rows.extend(page.rows().filter_map(|json| serde_json::from_str(json).ok()));
-        match page.next.take() {
-            Some(locator) => page = client.query_more(usage, &locator).await?,
-            None => return Ok(Some(rows)),
+    match all_pages(client, usage, &soql, options).await {
+        Ok(pages) => {
+            let rows = pages.iter().flat_map(QueryPage::rows);
+            Ok(Some(rows.filter_map(|json| serde_json::from_str(json).ok()).collect()))
         }
+        Err(fault) if is_hidden(&fault) || fault.is(&Code::InvalidField) => Ok(None),
+        Err(fault) => Err(fault.into()),
     }
 }

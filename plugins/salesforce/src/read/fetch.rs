@@ -63,14 +63,20 @@ pub(super) struct Fetched {
 }
 
 impl Reader {
-    /// The page that the cursor points at. The cursor is changed where the way on had to be.
+    /// The page that the cursor points at; `ready` is the first one, where it came ahead. The cursor is changed where the
+    /// way on had to be.
     pub(super) async fn fetch(
         &self,
         usage: &mut Usage,
         ask: Ask,
+        ready: Option<QueryPage>,
         cursor: &mut Cursor,
     ) -> Result<Fetched, Error> {
         let mut without = BTreeSet::new();
+        if let Some(page) = ready.filter(|_| cursor.after.is_none() && cursor.locator.is_none()) {
+            let selection = self.selection(usage, cursor.source, ask.shape, &without).await?;
+            return Ok(Fetched { page, selection });
+        }
         let mut mendings = 0;
         loop {
             let selection = self.selection(usage, cursor.source, ask.shape, &without).await?;

@@ -1,5 +1,6 @@
 //! Reading: which queries make up an object, how their pages follow each other, and what becomes of the rows.
 
+mod batch;
 mod by_ids;
 mod deleted;
 mod enrich;
@@ -8,6 +9,7 @@ mod fetch;
 mod head;
 mod rows;
 mod select;
+pub(crate) mod small;
 pub(crate) mod source;
 mod token;
 mod types;
@@ -23,8 +25,10 @@ use unicrm_core::{
 
 use crate::api::Client;
 use crate::config::SalesforceConfig;
+use batch::{Absent, Clock, Ready};
+use enrich::is_hidden;
 use facts::Facts;
-use fetch::{Ask, PageSize, unavailable};
+use fetch::{Ask, PageSize, unavailable, unreadable};
 use select::Selection;
 use source::Source;
 use token::{Cursor, Keyset, Marks, Phase};
@@ -46,6 +50,8 @@ pub(crate) struct Reader {
     client: Client,
     config: Arc<SalesforceConfig>,
     facts: Facts,
+    clock: Clock,
+    absent: Absent,
     selections: Mutex<HashMap<(Source, bool), Arc<Selection>>>,
 }
 
@@ -65,29 +71,46 @@ impl Reader {
         linked_account: LinkedAccountId,
     ) -> Self {
         let facts = Facts::new(linked_account, &config);
-        Self { client, config, facts, selections: Mutex::default() }
+        Self {
+            client,
+            config,
+            facts,
+            clock: Clock::default(),
+            absent: Absent::default(),
+            selections: Mutex::default(),
+        }
     }
 
     /// One page of each part, several at once; a part that fails fails alone.
     pub(crate) async fn read(&self, parts: Vec<ReadPart>) -> Vec<Result<Page, Error>> {
-        let pages = parts.into_iter().map(|part| self.page(part));
+        let ready = self.ahead(&parts).await;
+        let pages = parts.into_iter().zip(ready).map(|(part, ready)| self.page(part, ready));
         stream::iter(pages).buffered(self.concurrency()).collect().await
     }
 
-    async fn page(&self, part: ReadPart) -> Result<Page, Error> {
-        let part = &part;
+    async fn page(&self, part: ReadPart, mut ready: Ready) -> Result<Page, Error> {
+        let used = std::mem::take(&mut ready.usage);
+        let mut page = self.page_of(&part, ready).await?;
+        // What was asked for together came first; the quota of the page is the later one.
+        let mut usage = used;
+        usage.add(&page.usage);
+        page.usage = usage;
+        Ok(page)
+    }
+
+    async fn page_of(&self, part: &ReadPart, mut ready: Ready) -> Result<Page, Error> {
         match (&part.scope, part.kind) {
-            (_, ObjectKind::EngagementType) => self.engagement_types(part).await,
+            (_, ObjectKind::EngagementType) => self.engagement_types(part, &ready).await,
             _ if part.shape == Shape::Count => self.count(part).await,
             (Scope::Ids(ids), _) => self.by_ids(part, ids).await,
-            (Scope::Since(watermark), _) => self.pages(part, &Marks::parse(watermark)?).await,
-            (Scope::All, _) => self.pages(part, &Marks::default()).await,
+            (Scope::Since(watermark), _) => self.pages(part, &Marks::parse(watermark)?, &mut ready).await,
+            (Scope::All, _) => self.pages(part, &Marks::default(), &mut ready).await,
             _ => Err(Error::new(ErrorKind::Unsupported, "this scope is not one that Salesforce is read by")),
         }
     }
 
     /// The next page of a reading of all rows, or of those since the marks.
-    async fn pages(&self, part: &ReadPart, marks: &Marks) -> Result<Page, Error> {
+    async fn pages(&self, part: &ReadPart, marks: &Marks, ready: &mut Ready) -> Result<Page, Error> {
         let mut usage = Usage::default();
         let sources = self.sources(&mut usage, part.kind).await?;
         let first = *sources.first().ok_or_else(|| no_source(part.kind))?;
@@ -102,7 +125,7 @@ impl Reader {
         let mut rows = Vec::new();
         for _ in 0..MAX_STEPS {
             let (before, delivered) = (cursor.clone(), rows.len());
-            match self.step(&mut usage, part, marks, &mut cursor, &mut rows).await {
+            match self.step(&mut usage, part, marks, ready, &mut cursor, &mut rows).await {
                 Ok(Left::Rows) => {}
                 Ok(Left::Nothing) => {
                     if !advance(&sources, marks, &mut cursor) {
@@ -131,19 +154,21 @@ impl Reader {
         usage: &mut Usage,
         part: &ReadPart,
         marks: &Marks,
+        ready: &mut Ready,
         cursor: &mut Cursor,
         rows: &mut Vec<Row>,
     ) -> Result<Left, Error> {
         let source = cursor.source;
         let since = marks.of(source).map(|mark| mark.saturating_sub(OVERLAP).unwrap_or(mark));
         if cursor.phase == Phase::Deleted {
-            self.gone_for_good(usage, source, since, cursor, rows).await?;
+            self.gone_for_good(usage, source, since, ready.deleted.remove(&source), cursor, rows).await?;
             return Ok(Left::Nothing);
         }
         let usual = self.config.limits.batch_size.or((source == Source::ContentNote).then_some(NOTES));
         let ask = Ask { shape: part.shape, since, size: PageSize::of(part.page_size, usual) };
-        let fetched = self.fetch(usage, ask, cursor).await?;
+        let fetched = self.fetch(usage, ask, ready.pages.remove(&source), cursor).await?;
         if let Some(now) = fetched.page.server_time {
+            self.clock.set(now);
             cursor.marks.entry(source).or_insert(now);
         }
         let converted = self.convert(usage, part.shape, &fetched, rows).await?;
@@ -170,19 +195,28 @@ impl Reader {
 
     /// The sources of an object that this org has.
     async fn sources(&self, usage: &mut Usage, kind: ObjectKind) -> Result<Vec<Source>, Error> {
-        let sources = Source::of(kind);
-        if !sources.iter().any(|source| source.optional()) {
-            return Ok(sources.to_vec());
+        let mut sources = Vec::new();
+        for source in Source::of(kind).iter().copied() {
+            if source.optional() {
+                if self.absent.contains(source) {
+                    continue;
+                }
+                match self.client.describe(usage, source.sobject()).await {
+                    Ok(describe) if describe.object.queryable => {}
+                    Err(fault) if !is_hidden(&fault) => return Err(unreadable(source, fault)),
+                    _ => {
+                        self.absent.insert(source);
+                        continue;
+                    }
+                }
+            }
+            sources.push(source);
         }
-        let global = self.client.describe_global(usage).await?;
-        let there = |source: &&Source| {
-            !source.optional() || global.object(source.sobject()).is_some_and(|object| object.queryable)
-        };
-        Ok(sources.iter().filter(there).copied().collect())
+        Ok(sources)
     }
 
     fn concurrency(&self) -> usize {
-        self.config.limits.concurrency.max(1)
+        self.client.concurrency().max(1)
     }
 
     fn selections(&self) -> MutexGuard<'_, HashMap<(Source, bool), Arc<Selection>>> {

@@ -9,6 +9,7 @@ use unicrm_core::{
 };
 
 use super::Reader;
+use super::batch::Ready;
 use super::token::Marks;
 use crate::objects::engagement_types;
 
@@ -22,12 +23,16 @@ struct Place {
 impl Reader {
     /// All types that there are, or those with the given ids. They have no time stamps: a reading since a watermark shows
     /// all of them.
-    pub(super) async fn engagement_types(&self, part: &ReadPart) -> Result<Page, Error> {
+    pub(super) async fn engagement_types(&self, part: &ReadPart, ready: &Ready) -> Result<Page, Error> {
         if let Scope::Since(watermark) = &part.scope {
             Marks::parse(watermark)?;
         }
         let start = part.after.as_ref().map_or(Ok(0), place)?;
         let mut usage = Usage::default();
+        if !ready.described {
+            // Nothing else would tell of a new type within the hour for which descriptions are taken as they are.
+            self.client.describe_anew(&mut usage, &["Event", "Task"]).await?;
+        }
         let context = self.facts.activity_types(&self.client, &mut usage).await?;
         let types = engagement_types(&context);
         let mut rows: Vec<Row> = Vec::new();
