@@ -62,7 +62,7 @@ async fn unlinking_removes_everything_of_it_and_nothing_else() {
         store.credentials(epoch.linked_account).compare_and_swap(0, credentials).await.unwrap();
     }
     store.unlink(account.id).await.unwrap();
-    assert_eq!(store.linked_accounts().await.unwrap(), [other.clone()]);
+    assert_eq!(store.linked_accounts().await.unwrap(), std::slice::from_ref(&other));
     assert_eq!(store.counts(None).await.unwrap()[&ObjectKind::Contact].live, 1);
     assert_eq!(store.credentials(other.id).load().await.unwrap().version, 1);
     for error in [

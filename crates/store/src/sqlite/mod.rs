@@ -40,9 +40,10 @@ pub struct SqliteStore {
 }
 
 struct Inner {
-    writer: Pool,
-    /// None for a database in memory: only one connection can see it.
+    /// None for a database in memory: only one connection can see it. Dropped before the writer, which is then the last
+    /// to close and leaves the file whole, without a log beside it.
     readers: Option<Pool>,
+    writer: Pool,
     keyring: Arc<Keyring>,
     name: String,
 }
@@ -209,7 +210,13 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> Done<()> {
     // checkpoint. Where a lost commit would hurt, the writer asks for more.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", -16_000)?;
+    // In kibibytes; the pages that a commit touches fit in.
+    connection.pragma_update(None, "cache_size", -32_000)?;
+    // Records with their raw form take some kilobytes. On larger pages fewer of them spill over, and a third less space
+    // is left empty. Says nothing to a database that is there already.
+    connection.pragma_update(None, "page_size", 8_192)?;
+    // In pages. A commit of a full page of records does not have to move the log into the file each time.
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     filter::add_functions(connection)?;
     Ok(())
 }
