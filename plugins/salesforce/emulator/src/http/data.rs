@@ -7,7 +7,7 @@ use super::faults::Plan;
 use super::log::Resource;
 use super::message::{Answer, ApiRequest, ApiResponse};
 use super::{
-    Server, bulk, composite, describe, external, limits, oauth, query, replication, soap, sobject, versions,
+    Server, bulk, composite, describe, external, limits, oauth, query, replication, search, soap, sobject, versions,
 };
 use crate::error::SalesforceError;
 use crate::schema::ids;
@@ -73,6 +73,7 @@ pub(crate) fn classify(request: &ApiRequest) -> (Resource, Option<String>) {
         ["query" | "queryAll", ..] => (Resource::QueryMore, None),
         ["composite", ..] => (Resource::Composite, None),
         ["jobs", rest @ ..] => bulk::classify(request, rest),
+        ["search" | "parameterizedSearch"] => (Resource::Search, None),
         ["sobjects"] => (Resource::Describe, None),
         ["sobjects", object, "describe", ..] => (Resource::Describe, owned(object)),
         ["sobjects", object, "updated" | "deleted"] => (Resource::Replication, owned(object)),
@@ -180,6 +181,8 @@ pub(crate) fn resource(call: &Call<'_>) -> Answer {
         }
         ["composite", rest @ ..] => composite::answer(call, rest),
         ["jobs", rest @ ..] => bulk::answer(call, rest),
+        ["search"] => search::search(call),
+        ["parameterizedSearch"] => search::parameterized(call),
         ["sobjects"] => describe::global(call),
         ["sobjects", object] => sobject::object(call, object),
         ["sobjects", object, "describe"] => describe::object(call, object),

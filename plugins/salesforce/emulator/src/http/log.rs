@@ -51,6 +51,8 @@ pub enum Resource {
     BulkUpload,
     /// The results of a job.
     BulkResults,
+    /// `/search` and `/parameterizedSearch`.
+    Search,
     /// Anything else.
     Other,
 }

@@ -16,6 +16,7 @@ mod oauth;
 mod pipeline;
 mod query;
 mod replication;
+mod search;
 mod soap;
 mod sobject;
 mod stream;

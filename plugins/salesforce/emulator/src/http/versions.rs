@@ -31,7 +31,17 @@ fn label(version: u16) -> String {
 pub(crate) fn resources(call: &Call<'_>) -> Answer {
     call.allow(&["GET", "HEAD"])?;
     let base = call.base();
-    let names = ["composite", "jobs", "limits", "query", "queryAll", "recent", "sobjects"];
+    let names = [
+        "composite",
+        "jobs",
+        "limits",
+        "parameterizedSearch",
+        "query",
+        "queryAll",
+        "recent",
+        "search",
+        "sobjects",
+    ];
     let mut map: Map<String, Value> =
         names.iter().map(|name| ((*name).to_owned(), json!(format!("{base}/{name}")))).collect();
     map.insert("identity".to_owned(), json!(call.server.identity_url(&call.session.user_id)));

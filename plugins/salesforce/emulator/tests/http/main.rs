@@ -11,4 +11,5 @@ mod oauth;
 mod query;
 mod recordings;
 mod records;
+mod search;
 mod soap;

@@ -32,13 +32,9 @@ pub(crate) fn parts<'b>(content_type: &str, body: &'b [u8]) -> Option<Vec<Part<'
 /// Headers, an empty line, and the content up to the line ending before the next boundary.
 fn read(part: &[u8]) -> Option<Part<'_>> {
     let part = part.strip_prefix(b"\r\n").or_else(|| part.strip_prefix(b"\n"))?;
-    let (head, content) = match find(part, b"\r\n\r\n") {
-        Some(at) => (part.get(..at)?, part.get(at + 4..)?),
-        None => {
-            let at = find(part, b"\n\n")?;
-            (part.get(..at)?, part.get(at + 2..)?)
-        }
-    };
+    let ends = [b"\r\n\r\n".as_slice(), b"\n\n"];
+    let (end, width) = ends.iter().filter_map(|end| Some((find(part, end)?, end.len()))).min()?;
+    let (head, content) = (part.get(..end)?, part.get(end + width..)?);
     let head = std::str::from_utf8(head).ok()?;
     let disposition =
         head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"))?;
