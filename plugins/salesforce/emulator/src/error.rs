@@ -13,12 +13,20 @@ pub struct SalesforceError {
     pub message: String,
     /// API names of the fields concerned.
     pub fields: Vec<String>,
+    /// Ids of the records that a duplicate rule found.
+    pub duplicates: Vec<String>,
 }
 
 impl SalesforceError {
     /// An error without fields.
     pub fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into(), fields: Vec::new() }
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            fields: Vec::new(),
+            duplicates: Vec::new(),
+        }
     }
 
     /// Names the fields concerned.
@@ -48,6 +56,15 @@ impl SalesforceError {
         let mut body = json!({ "message": self.message, "errorCode": self.code });
         if !self.fields.is_empty() || DML_CODES.contains(&self.code.as_str()) {
             body["fields"] = json!(self.fields);
+        }
+        if !self.duplicates.is_empty() {
+            let record = |id: &String| json!({ "matchConfidence": 100.0, "record": { "Id": id } });
+            let records: Vec<Value> = self.duplicates.iter().map(record).collect();
+            body["duplicateResult"] = json!({
+                "allowSave": true,
+                "errorMessage": self.message,
+                "matchResults": [{ "matchRecords": records, "size": self.duplicates.len(), "success": true }],
+            });
         }
         body
     }

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::error::SalesforceError;
 use crate::http::{BulkSettings, Server};
 use crate::org::dml::{self, Context, Input};
-use crate::org::{Conversion, Converted, Org, Record, Value, storage};
+use crate::org::{Conversion, Converted, DuplicateRule, Org, Record, Value, storage};
 use crate::query::{self, Found, UserContext};
 use crate::schema::{FieldSchema, ObjectSchema, Visibility};
 
@@ -267,6 +267,11 @@ impl OrgHandle {
     pub async fn add_field(&self, object: &str, field: FieldSchema) -> Outcome<()> {
         let object = object.to_owned();
         self.run(move |org| org.change_schema(|schema| schema.add_field(&object, field))).await
+    }
+
+    /// Adds a duplicate rule: a create that it finds a match for is refused, unless its caller allows duplicates.
+    pub fn add_duplicate_rule(&self, rule: DuplicateRule) {
+        self.server.org.add_duplicate_rule(rule);
     }
 
     /// The time in the org.

@@ -76,9 +76,17 @@ impl Call<'_> {
         work: impl FnOnce(&Context<'_>) -> Result<T, SalesforceError>,
     ) -> Result<T, SalesforceError> {
         let org = &self.server.org;
+        let rules = self.request.header("sforce-duplicate-rule-header").unwrap_or_default();
+        let allowed = rules.split([';', ',']).any(|option| {
+            option.split_once('=').is_some_and(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("allowSave") && value.trim().eq_ignore_ascii_case("true")
+            })
+        });
+        let work =
+            |conn: &Connection| work(&Context::new(org, conn, org.schema()).allowing_duplicates(allowed));
         match self.transaction {
-            Some(conn) => savepoint(conn, || work(&Context::new(org, conn, org.schema()))),
-            None => org.db.write(|conn| work(&Context::new(org, conn, org.schema()))),
+            Some(conn) => savepoint(conn, || work(conn)),
+            None => org.db.write(work),
         }
     }
 

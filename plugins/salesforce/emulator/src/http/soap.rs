@@ -191,6 +191,7 @@ fn convert(context: &Context<'_>, row: &Element) -> Row {
         opportunity_name: row.text_of("opportunityName").map(str::to_owned),
         without_opportunity: row.text_of("doNotCreateOpportunity") == Some("true"),
         status: row.text_of("convertedStatus").map(str::to_owned),
+        owner_id: optional("ownerId")?,
     };
     let lead = id(row.text_of("leadId"))?;
     let done = dml::convert_lead(context, &lead, &conversion)?;

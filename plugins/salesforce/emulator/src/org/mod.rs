@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-pub use dml::{Conversion, Converted};
+pub use dml::{Conversion, Converted, DuplicateRule};
 pub use record::Record;
 pub use value::Value;
 
@@ -43,6 +43,7 @@ pub(crate) struct Org {
     /// The time in the org.
     pub(crate) clock: Clock,
     ids: Mutex<IdSequence>,
+    duplicate_rules: Mutex<Vec<DuplicateRule>>,
     /// Id of the Organization row.
     pub(crate) org_id: String,
     /// Id of the user whom the API runs as.
@@ -80,6 +81,7 @@ impl Org {
             db,
             clock,
             ids: Mutex::new(ids),
+            duplicate_rules: Mutex::default(),
             org_id,
             user_id,
         })
@@ -101,6 +103,16 @@ impl Org {
         change(Arc::make_mut(&mut visibility));
         self.permissions_changed.store(true, Ordering::Release);
         self.note_metadata_change();
+    }
+
+    /// Adds a duplicate rule.
+    pub(crate) fn add_duplicate_rule(&self, rule: DuplicateRule) {
+        lock(&self.duplicate_rules).push(rule);
+    }
+
+    /// The duplicate rules of an object.
+    pub(crate) fn duplicate_rules(&self, object: &str) -> Vec<DuplicateRule> {
+        lock(&self.duplicate_rules).iter().filter(|rule| rule.object == object).cloned().collect()
     }
 
     /// When the schema or the user's view of it last changed.

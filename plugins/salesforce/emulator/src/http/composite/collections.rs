@@ -116,8 +116,12 @@ fn run<T>(
 ) -> Answer {
     let mut results: Vec<Result<Saved, SalesforceError>> = Vec::with_capacity(items.len());
     let outcome = call.write(|context| {
-        for item in items {
-            results.push(savepoint(context.conn, || change(context, item)));
+        for (at, item) in items.into_iter().enumerate() {
+            let struck = call.plan.rows.iter().find(|(row, _)| *row == at);
+            results.push(match struck {
+                Some((_, error)) => Err(error.clone()),
+                None => savepoint(context.conn, || change(context, item)),
+            });
         }
         if all_or_none && results.iter().any(Result::is_err) {
             return Err(rolled_back());

@@ -181,6 +181,15 @@ pub enum Fault {
     VersionRetired,
     /// 400 `UNABLE_TO_LOCK_ROW`.
     UnableToLockRow,
+    /// Single rows of a collection fail, and the others do not.
+    RowsFail {
+        /// Their numbers, from 0.
+        rows: Vec<usize>,
+        /// `statusCode` of their errors.
+        code: String,
+        /// Message.
+        message: String,
+    },
     /// A query page ends before it grows beyond this size, as pages of wide rows do.
     ShortPage {
         /// Bytes; one row always fits.

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) no_locator: bool,
     /// What becomes of the bulk job that is created.
     pub(crate) job: Option<Fate>,
+    /// Rows of a collection that fail, and with what.
+    pub(crate) rows: Vec<(usize, SalesforceError)>,
     /// Wait before answering.
     pub(crate) delay: Option<Duration>,
     /// Names of the faults, for the log.
@@ -83,6 +85,10 @@ impl Plan {
             Fault::ShortPage { bytes } => self.page_bytes = Some(bytes),
             Fault::ResultRowsLost { rows } => self.lost_rows = rows,
             Fault::LocatorHeaderMissing => self.no_locator = true,
+            Fault::RowsFail { rows, code, message } => {
+                let error = SalesforceError::new(400, code, message);
+                self.rows.extend(rows.into_iter().map(|row| (row, error.clone())));
+            }
             Fault::JobFailed { message } => self.job = Some(Fate::Failed(message)),
             Fault::JobAborted => self.job = Some(Fate::Aborted),
             Fault::JobEndless => self.job = Some(Fate::Endless),

@@ -281,8 +281,11 @@ pub(super) fn after_insert(
     object: &ObjectSchema,
     activity: &Record,
 ) -> Result<(), SalesforceError> {
-    if !matches!(object.name.as_str(), "Task" | "Event") {
-        return Ok(());
+    match object.name.as_str() {
+        "Task" | "Event" => {}
+        "EventRelation" => return show_person(context, "Event", activity),
+        "TaskRelation" => return show_person(context, "Task", activity),
+        _ => return Ok(()),
     }
     relate(context, object, activity)?;
     parents_of(activity).try_for_each(|parent| refresh_last_activity(context, parent))
@@ -353,6 +356,30 @@ fn relate(context: &Context<'_>, object: &ObjectSchema, activity: &Record) -> Re
     Ok(())
 }
 
+/// A relation that a caller makes shows among the activity's people, unless it stands for an invitation.
+fn show_person(context: &Context<'_>, activity: &str, relation: &Record) -> Result<(), SalesforceError> {
+    let to = relation.get("RelationId");
+    let kind = ["Contact", "Lead"].into_iter().find(|object| context.is_id_of(object, to));
+    let Some(kind) = kind.filter(|_| !relation.is_true("IsInvitee")) else { return Ok(()) };
+    if context.schema.object(who_relation(activity)).is_none() {
+        return Ok(());
+    }
+    let fields =
+        ["Id", relation_object(activity).1, "RelationId", "AccountId", "CreatedDate", "LastModifiedDate"];
+    let row: Record = fields.into_iter().map(|field| (field, relation.get(field).clone())).collect();
+    context.insert_own(who_relation(activity), row.with("Type", kind)).map(drop)
+}
+
+/// A relation that a caller deletes no longer shows among the activity's people.
+pub(super) fn hide_person(context: &Context<'_>, relation: &str, id: &str) -> Result<(), SalesforceError> {
+    let Some(activity) = relation.strip_suffix("Relation").filter(|name| matches!(*name, "Task" | "Event"))
+    else {
+        return Ok(());
+    };
+    let Some(view) = context.schema.object(who_relation(activity)) else { return Ok(()) };
+    row::delete(context.conn, view, id)
+}
+
 /// The read-only view of an activity's people, which has the rows of the relation under the same ids.
 fn who_relation(activity: &str) -> &'static str {
     if activity == "Event" { "EventWhoRelation" } else { "TaskWhoRelation" }
@@ -361,14 +388,14 @@ fn who_relation(activity: &str) -> &'static str {
 fn unrelate(context: &Context<'_>, object: &ObjectSchema, activity: &Record) -> Result<(), SalesforceError> {
     let (relation, key) = relation_object(&object.name);
     let Some(relation) = context.schema.object(relation) else { return Ok(()) };
-    let sql = format!("DELETE FROM \"{}\" WHERE \"{key}\"=?1 AND \"IsParent\"=1", relation.name);
-    let sql = if relation.field("IsParent").is_some() {
-        sql
-    } else {
-        format!("DELETE FROM \"{}\" WHERE \"{key}\"=?1", relation.name)
-    };
+    let sql = format!("DELETE FROM \"{}\" WHERE \"{key}\"=?1 AND \"RelationId\" IN (?2, ?3)", relation.name);
     let id = activity.text("Id").unwrap_or_default();
-    context.conn.prepare_cached(&sql).and_then(|mut statement| statement.execute([id])).map_err(storage)?;
+    let related = ["WhoId", "WhatId"].map(|field| activity.text(field).unwrap_or_default());
+    context
+        .conn
+        .prepare_cached(&sql)
+        .and_then(|mut statement| statement.execute([id, related[0], related[1]]))
+        .map_err(storage)?;
     if let Some(view) = context.schema.object(who_relation(&object.name)) {
         let who = activity.text("WhoId").unwrap_or_default();
         let sql = format!("DELETE FROM \"{}\" WHERE \"{key}\"=?1 AND \"RelationId\"=?2", view.name);

@@ -20,6 +20,8 @@ pub struct Conversion {
     pub without_opportunity: bool,
     /// The lead's status afterwards; otherwise the first converted one.
     pub status: Option<String>,
+    /// Who owns the new records; otherwise the lead's owner.
+    pub owner_id: Option<String>,
 }
 
 /// The records that a conversion made or chose.
@@ -41,7 +43,7 @@ pub(crate) fn convert_lead(
     conversion: &Conversion,
 ) -> Result<Converted, SalesforceError> {
     let leads = context.object("Lead")?;
-    let lead = context.live(leads, id)?;
+    let mut lead = context.live(leads, id)?;
     if lead.is_true("IsConverted") {
         return Err(SalesforceError::new(
             400,
@@ -50,6 +52,14 @@ pub(crate) fn convert_lead(
         ));
     }
     let status = converted_status(context, conversion.status.as_deref())?;
+    if conversion.contact_id.is_some() && conversion.account_id.is_none() {
+        let message = "accountId is required when contactId is given";
+        return Err(SalesforceError::new(400, "REQUIRED_FIELD_MISSING", message));
+    }
+    if let Some(owner) = &conversion.owner_id {
+        context.live(context.object("User")?, owner)?;
+        lead.set("OwnerId", owner.as_str());
+    }
     let account_id = match &conversion.account_id {
         Some(account) => {
             context.live(context.object("Account")?, account)?;

@@ -5,6 +5,7 @@ mod address;
 mod content;
 mod convert;
 pub(crate) mod derive;
+mod duplicates;
 mod input;
 mod merge;
 mod person;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 pub use convert::{Conversion, Converted};
+pub use duplicates::DuplicateRule;
 
 pub(crate) use convert::convert_lead;
 pub(crate) use input::{Input, Operation};
@@ -39,11 +41,19 @@ pub(crate) struct Context<'a> {
     visibility: Arc<Visibility>,
     /// The stamp of everything that changes in this transaction.
     pub(crate) stamp: Timestamp,
+    /// Whether records are saved although a duplicate rule stands against it.
+    allow_duplicates: bool,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(org: &'a Org, conn: &'a Connection, schema: Arc<Schema>) -> Self {
-        Self { org, conn, schema, visibility: org.visibility(), stamp: org.clock.stamp() }
+        Self { org, conn, schema, visibility: org.visibility(), stamp: org.clock.stamp(), allow_duplicates: false }
+    }
+
+    /// The same, with duplicates allowed or not.
+    pub(crate) fn allowing_duplicates(mut self, allow: bool) -> Self {
+        self.allow_duplicates = allow;
+        self
     }
 
     /// The user whom changes are made by.

@@ -25,6 +25,7 @@ pub(crate) fn delete(context: &Context<'_>, object: &ObjectSchema, id: &str) -> 
     {
         recycle(context, twin, id, id, MAX_DEPTH, &mut seen)?;
     }
+    activity::hide_person(context, &object.name, id)?;
     if matches!(object.name.as_str(), "Task" | "Event") {
         activity::parents_of(&record)
             .try_for_each(|parent| activity::refresh_last_activity(context, parent))?;

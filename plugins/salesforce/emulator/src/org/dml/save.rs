@@ -1,7 +1,7 @@
 //! Create, update and upsert of one record.
 
 use super::input::{self, Input, Operation};
-use super::{Change, Context, activity, address, content, derive, person, reference};
+use super::{Change, Context, activity, address, content, derive, duplicates, person, reference};
 use crate::error::SalesforceError;
 use crate::org::{Record, row, storage};
 use crate::schema::{FieldSchema, FieldType, ObjectSchema, ids};
@@ -28,6 +28,7 @@ fn insert(
     activity::complete_event(object, &mut record, None)?;
     require(object, &record, Operation::Create)?;
     unique(context, object, &record, None)?;
+    duplicates::check(context, object, &record)?;
     let id = context.org.allot(&context.schema, &object.name)?;
     record.set("Id", id.as_str());
     derive::fill_new(context, object, &mut record)?;
