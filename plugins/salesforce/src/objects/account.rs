@@ -7,7 +7,7 @@ use unicrm_core::{
 use super::context::MapContext;
 use super::decode::Mapper;
 use super::encode::RemoteRecord;
-use super::parts::{AddressPlace, PhonePlace, address_cells, address_place, phones};
+use super::parts::{AddressPlace, PhonePlace, address_cells, address_place, listed, phones};
 use super::remote_fields::holds;
 use super::wire::{Row, Wrong, wire};
 use super::write::{Encoded, Intent, Writer};
@@ -132,7 +132,7 @@ pub(super) fn from_remote(
         billing_state_code,
         billing_country_code,
     );
-    account.addresses.extend(cells.read(billing, map, &mut rest)?);
+    let billing = cells.read(billing, map, &mut rest)?;
     let cells = address_cells!(
         row,
         shipping_street,
@@ -143,7 +143,7 @@ pub(super) fn from_remote(
         shipping_state_code,
         shipping_country_code,
     );
-    account.addresses.extend(cells.read(shipping, map, &mut rest)?);
+    account.addresses = listed([billing, cells.read(shipping, map, &mut rest)?]);
     account.phone_numbers = phones(&PHONES, [row.phone, row.fax])?;
     account.last_activity_at = row.last_activity_date.day()?;
     account.remote_updated_at = map.stamp(row.system_modstamp)?;

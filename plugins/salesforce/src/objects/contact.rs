@@ -7,7 +7,7 @@ use unicrm_core::{
 use super::context::MapContext;
 use super::decode::Mapper;
 use super::encode::RemoteRecord;
-use super::parts::{AddressPlace, PhonePlace, address_cells, address_place, emails, phones};
+use super::parts::{AddressPlace, PhonePlace, address_cells, address_place, emails, listed, phones};
 use super::remote_fields::holds;
 use super::wire::{Row, Wrong, wire};
 use super::write::{Encoded, Intent, Writer};
@@ -133,7 +133,7 @@ pub(super) fn from_remote(
         mailing_state_code,
         mailing_country_code,
     );
-    contact.addresses.extend(cells.read(mailing, map, &mut rest)?);
+    let mailing = cells.read(mailing, map, &mut rest)?;
     let cells = address_cells!(
         row,
         other_street,
@@ -144,7 +144,7 @@ pub(super) fn from_remote(
         other_state_code,
         other_country_code,
     );
-    contact.addresses.extend(cells.read(other, map, &mut rest)?);
+    contact.addresses = listed([mailing, cells.read(other, map, &mut rest)?]);
     contact.email_addresses = emails(row.email)?;
     contact.phone_numbers = phones(
         &PHONES,

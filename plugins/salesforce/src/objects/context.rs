@@ -121,7 +121,7 @@ pub struct ActivityTypeRow {
 /// An sObject as its describe shows it to this user.
 #[derive(Clone, Debug, Default)]
 pub struct SobjectFacts {
-    fields: HashMap<Box<str>, FieldFacts>,
+    pub(super) fields: HashMap<Box<str>, FieldFacts>,
 }
 
 impl SobjectFacts {

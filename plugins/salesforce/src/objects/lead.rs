@@ -8,7 +8,7 @@ use unicrm_core::{
 use super::context::{MapContext, OrgFacts};
 use super::decode::Mapper;
 use super::encode::RemoteRecord;
-use super::parts::{AddressPlace, PhonePlace, address_cells, address_place, emails, phones};
+use super::parts::{AddressPlace, PhonePlace, address_cells, address_place, emails, listed, phones};
 use super::remote_fields::{remote_text, remote_value};
 use super::wire::{Row, Wrong, wire};
 use super::write::{Encoded, Intent, Writer};
@@ -122,7 +122,7 @@ pub(super) fn from_remote(
     lead.last_name = row.last_name.string()?;
     let [place] = &ADDRESSES;
     let cells = address_cells!(row, street, city, state, postal_code, country, state_code, country_code);
-    lead.addresses.extend(cells.read(place, map, &mut rest)?);
+    lead.addresses = listed([cells.read(place, map, &mut rest)?]);
     lead.email_addresses = emails(row.email)?;
     lead.phone_numbers = phones(&PHONES, [row.phone, row.mobile_phone, row.fax])?;
     lead.remote_updated_at = map.stamp(row.system_modstamp)?;

@@ -1,4 +1,4 @@
-//! A way in for `benches/mapping.rs`: from the text of a page of contacts to unified contacts.
+//! A way in for `benches/mapping.rs`: from the bytes of a page of contacts to unified contacts.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,8 +36,9 @@ impl Contacts {
     /// # Errors
     ///
     /// A sentence, when the page or one of its records cannot be read.
-    pub fn map(&self, page: &str) -> Result<Vec<Record>, String> {
-        let page: Page<'_> = serde_json::from_str(page).map_err(|error| error.to_string())?;
+    pub fn map(&self, page: &[u8]) -> Result<Vec<Record>, String> {
+        let text = simdutf8::basic::from_utf8(page).map_err(|error| error.to_string())?;
+        let page: Page<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut decoder = Decoder::new(Source::Contact, &self.classes, &self.cx);
         let mut contacts = Vec::with_capacity(page.records.len());
         for record in page.records {

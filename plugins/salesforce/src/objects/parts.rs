@@ -115,6 +115,13 @@ impl AddressCells<'_> {
     }
 }
 
+/// The addresses that are there. Most records have one, and a list that grows would take room for four.
+pub(super) fn listed<const N: usize>(addresses: [Option<Address>; N]) -> Vec<Address> {
+    let mut list = Vec::with_capacity(addresses.iter().flatten().count());
+    list.extend(addresses.into_iter().flatten());
+    list
+}
+
 /// The first line, and the rest as it came. Line breaks become LF.
 pub(super) fn split_street(street: &str) -> (Option<String>, Option<String>) {
     let street = line_feeds(street);

@@ -76,14 +76,19 @@ impl SourceClasses {
         column.map_or_else(|| self.unknown(name), |column| column.class.clone())
     }
 
-    /// A class for a field that the describe does not show: its name is all that is known.
+    /// A class for a field that the describe does not show.
     pub(super) fn unknown(&self, name: &str) -> Arc<RemoteFieldClass> {
-        let mut class = RemoteFieldClass::default();
-        class.id = Some(class_id(self.sobject, name));
-        class.remote_key_name = Some(name.to_owned());
-        class.is_custom = Some(name.ends_with("__c"));
-        Arc::new(class)
+        bare_class(self.sobject, name)
     }
+}
+
+/// The class of a field of which nothing is known but its name.
+pub(super) fn bare_class(sobject: &str, name: &str) -> Arc<RemoteFieldClass> {
+    let mut class = RemoteFieldClass::default();
+    class.id = Some(class_id(sobject, name));
+    class.remote_key_name = Some(name.to_owned());
+    class.is_custom = Some(name.ends_with("__c"));
+    Arc::new(class)
 }
 
 /// The id of a field's class: the same on every machine, and readable.
