@@ -62,6 +62,21 @@ async fn our_times_move_only_when_something_changed() {
 }
 
 #[tokio::test]
+async fn a_row_that_comes_without_its_raw_record_keeps_the_one_that_is_there() {
+    let (store, account, epoch) = linked().await;
+    let raw = RawRecord::new("/sobjects/Contact", r#"{"Id":"003a"}"#);
+    let whole = LiveRow::new(contact("003a", "Feig")).with_raw(raw.clone());
+    commit(&store, epoch, vec![Row::Live(whole)]).await;
+    assert_eq!(commit(&store, epoch, vec![live("003a", "Baur")]).await.counts.updated, 1);
+    let id = compute_id(account.id, ObjectKind::Contact, "003a");
+    assert_eq!(store.raw(ObjectKind::Contact, id).await.unwrap(), Some(raw.clone()));
+    let stored = store.get(ObjectKind::Contact, id, Include::everything()).await.unwrap().unwrap().record;
+    assert_eq!(stored.get("last_name").unwrap().to_string(), "Baur");
+    let unicrm_core::Record::Contact(stored) = stored else { panic!("{stored:?}") };
+    assert_eq!(stored.remote_data, raw.to_remote_data());
+}
+
+#[tokio::test]
 async fn a_stale_epoch_is_refused_and_changes_nothing() {
     let (store, account, first) = linked().await;
     let page = |epoch| {
