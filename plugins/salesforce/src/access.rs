@@ -12,7 +12,7 @@ use crate::error::Code;
 use crate::objects::mapping;
 use crate::read::small::all_pages;
 use crate::read::source::Source;
-use crate::schema::{describes, remote_fields};
+use crate::schema::{describe_all, describes, remote_fields};
 
 /// The permissions that matter, as PermissionSet calls them.
 const PERMISSIONS: [&str; 5] = [
@@ -38,6 +38,7 @@ pub(crate) async fn report(client: &Client) -> Result<Access, Error> {
 
     let permissions = permissions(client, &mut usage, &user.user_id).await?;
     access.full_administrator = permissions.as_ref().is_some_and(Permissions::is_full_administrator);
+    describe_all(client, &mut usage).await?;
     for kind in ObjectKind::ALL {
         object(client, &mut usage, kind, &mut access).await?;
     }

@@ -9,7 +9,7 @@ use unicrm_core::{
 
 use crate::api::{Client, Describe, DescribeField, FieldType};
 use crate::error::Code;
-use crate::objects::{FieldFacts, SobjectFacts, class_id, mapping};
+use crate::objects::{FieldFacts, MAPPINGS, SobjectFacts, class_id, mapping};
 use crate::read::source::Source;
 
 /// The fields of an object as this user sees them.
@@ -67,14 +67,23 @@ pub(crate) async fn describes(
     Ok(described)
 }
 
+/// Fetches the descriptions of all objects in few calls, so that those of each kind are at hand afterwards.
+pub(crate) async fn describe_all(client: &Client, usage: &mut Usage) -> Result<(), Error> {
+    let mut objects: Vec<&str> = MAPPINGS.iter().flat_map(objects_of).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    client.describe_many(usage, &objects).await?;
+    Ok(())
+}
+
 /// The remote objects of a field table: its own, and those that only single fields come from.
 fn objects_of(mapping: &ObjectMapping) -> Vec<&'static str> {
     let mut objects = mapping.remote_objects.to_vec();
     for name in mapping.fields.iter().flat_map(|field| field.remote) {
-        if let Some((object, _)) = name.split_once('.') {
-            if !objects.contains(&object) {
-                objects.push(object);
-            }
+        if let Some((object, _)) = name.split_once('.')
+            && !objects.contains(&object)
+        {
+            objects.push(object);
         }
     }
     objects

@@ -1,5 +1,7 @@
 //! The plugin against an org over HTTP: the emulator answers as Salesforce does, on good days and bad ones.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod access;
 mod conformance;
 mod faults;

@@ -6,7 +6,7 @@ use unicrm_core::{Error, Gone, GoneReason, Next, Page, ReadPart, RemoteId, Row, 
 
 use super::OVERLAP;
 use super::Reader;
-use super::fetch::{Fetched, unreadable};
+use super::fetch::{Fetched, refused_column, unreadable};
 use super::small::{CHUNK, all_pages};
 use super::source::Source;
 use super::token::{Cursor, Marks};
@@ -71,7 +71,8 @@ impl Reader {
                 Err(fault) if fault.is(&Code::InvalidField) && mendings < MENDINGS => {
                     mendings += 1;
                     self.client.forget_describe(source.sobject());
-                    let refused = fault.refusal().and_then(|refusal| refusal.missing_column());
+                    let refused =
+                        fault.refusal().and_then(|refusal| refused_column(refusal, source.sobject()));
                     without.extend(refused.or(source.people()).map(str::to_owned));
                 }
                 Err(fault) => {

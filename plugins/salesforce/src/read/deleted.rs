@@ -46,7 +46,7 @@ impl Reader {
             Ok(deleted) => deleted,
             Err(fault) if is_not_offered(&fault) => {
                 // What is gone for good is then found by comparing ids.
-                tracing::debug!(sobject = source.sobject(), %fault, "deletions are not told");
+                tracing::warn!(sobject = source.sobject(), %fault, "what is gone for good is not told");
                 return Ok(());
             }
             Err(fault) => return Err(fault.into()),
@@ -125,11 +125,8 @@ pub(super) fn span(since: Timestamp, end: Timestamp) -> (Timestamp, Timestamp) {
     (since.max(earliest).min(latest), end)
 }
 
-/// Whether this object has no such list for this user, or not so far back.
+/// Whether this object has no such list for this user, or not so far back. What lasts only a moment is no such answer.
 fn is_not_offered(fault: &Fault) -> bool {
-    match fault.code() {
-        Some(Code::InvalidReplicationDate | Code::InvalidType | Code::NotFound) => true,
-        Some(code) => matches!(code.as_str(), "INVALID_TYPE_FOR_OPERATION" | "INSUFFICIENT_ACCESS"),
-        None => false,
-    }
+    let passing = fault.is_quota() || fault.is_crowded();
+    fault.refusal().is_some_and(|refusal| matches!(refusal.status, 400 | 403 | 404) && !passing)
 }

@@ -12,7 +12,7 @@ use super::select::Selection;
 use super::source::Source;
 use super::token::{Cursor, Window};
 use crate::api::{Describe, QueryOptions, QueryPage};
-use crate::error::{Code, Fault};
+use crate::error::{Code, Fault, Refusal};
 use crate::schema::sobject_facts;
 
 /// How often one page is mended before its error goes to the host; each mending is a smaller or shorter query.
@@ -116,7 +116,9 @@ impl Reader {
     fn mend(&self, fault: &Fault, ask: Ask, cursor: &mut Cursor, without: &mut BTreeSet<String>) -> bool {
         let sobject = cursor.source.sobject();
         match fault.code() {
-            Some(Code::InvalidQueryLocator) if cursor.locator.is_some() => {}
+            // The place is forgotten, or belongs to a version that was retired meanwhile.
+            Some(Code::InvalidQueryLocator | Code::NotFound | Code::UnsupportedApiVersion)
+                if cursor.locator.is_some() => {}
             Some(Code::QueryTimeout | Code::OperationTooLarge) => {
                 let from = cursor.after.as_ref().map(|after| after.stamp).or(ask.since);
                 let from = from.or_else(|| Timestamp::from_second(FIRST_STAMP).ok()).unwrap_or_default();
@@ -125,11 +127,8 @@ impl Reader {
             Some(Code::InvalidField) => {
                 // The describe is out of date; where it is not, the field is left out by name.
                 self.client.forget_describe(sobject);
-                if let Some(field) = fault.refusal().and_then(|refusal| refusal.missing_column()) {
-                    without.insert(field.to_owned());
-                } else if let Some(people) = cursor.source.people() {
-                    without.insert(people.to_owned());
-                }
+                let refused = fault.refusal().and_then(|refusal| refused_column(refusal, sobject));
+                without.extend(refused.or(cursor.source.people()).map(str::to_owned));
             }
             Some(Code::InvalidType) => {
                 self.client.forget_describe(sobject);
@@ -144,7 +143,7 @@ impl Reader {
 
     /// Until when a window must reach to hold everything that this reading has to show.
     pub(super) fn end_of(&self, cursor: &Cursor) -> Timestamp {
-        cursor.marks.get(&cursor.source).copied().unwrap_or_else(Timestamp::now)
+        cursor.marks.get(&cursor.source).copied().unwrap_or_else(|| self.clock.now())
     }
 
     /// What is selected of a source, by the describe as it is now.
@@ -157,12 +156,11 @@ impl Reader {
     ) -> Result<Arc<Selection>, Error> {
         let describe = self.describe(usage, source).await?;
         let key = (source, shape == Shape::Full);
-        if without.is_empty() {
-            if let Some(known) = self.selections().get(&key) {
-                if Arc::ptr_eq(&known.describe, &describe) {
-                    return Ok(Arc::clone(known));
-                }
-            }
+        if let Some(known) = self.selections().get(&key)
+            && without.is_empty()
+            && Arc::ptr_eq(&known.describe, &describe)
+        {
+            return Ok(Arc::clone(known));
         }
         let facts = sobject_facts(&describe);
         let selection = Arc::new(Selection::choose(source, shape, &describe, &facts, without)?);
@@ -175,6 +173,15 @@ impl Reader {
     async fn describe(&self, usage: &mut Usage, source: Source) -> Result<Arc<Describe>, Error> {
         self.client.describe(usage, source.sobject()).await.map_err(|fault| unreadable(source, fault))
     }
+}
+
+/// The field of this object that a query may not name. One of another object stands in a sub-query, which is left out as a
+/// whole.
+pub(super) fn refused_column<'r>(refusal: &'r Refusal, sobject: &str) -> Option<&'r str> {
+    let (_, rest) = refusal.message.split_once("on entity '").unwrap_or_default();
+    let entity = rest.split('\'').next().unwrap_or_default();
+    let own = entity.is_empty() || entity.eq_ignore_ascii_case(sobject);
+    refusal.missing_column().filter(|_| own)
 }
 
 /// The error of an object that is not there for this user, or of whatever else stands in the way.
@@ -197,4 +204,25 @@ pub(super) fn unavailable(source: Source) -> Error {
     .with_advice(format!(
         "Setup > Permission Sets > the integration's set > Object Settings > {sobject}: give \"Read\" and \"View All\""
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_field_is_told_from_one_of_a_sub_query() {
+        let refusal = |message: &str| {
+            let value = serde_json::json!([{"errorCode": "INVALID_FIELD", "message": message}]);
+            Fault::of_value(400, &value).expect("a refusal")
+        };
+        let own =
+            refusal("ERROR at Row:1:Column:8 No such column 'Phone' on entity 'Contact'. If you are ...");
+        assert_eq!(refused_column(&own, "Contact"), Some("Phone"));
+        assert_eq!(refused_column(&own, "Event"), None);
+        assert_eq!(
+            refused_column(&refusal("Didn't understand relationship 'X' in FROM part"), "Event"),
+            None
+        );
+    }
 }

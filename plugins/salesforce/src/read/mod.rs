@@ -31,7 +31,7 @@ use facts::Facts;
 use fetch::{Ask, PageSize, unavailable, unreadable};
 use select::Selection;
 use source::Source;
-use token::{Cursor, Keyset, Marks, Phase};
+use token::{Cursor, Keyset, Marks, Phase, Window};
 
 /// A page that has so many rows is not filled up from the next source.
 const ENOUGH: usize = 500;
@@ -182,6 +182,8 @@ impl Reader {
             return Ok(Left::Rows);
         }
         if std::mem::take(&mut cursor.full) {
+            // Queries that came back in time may be larger again.
+            cursor.window = cursor.window.and_then(Window::roomier);
             return if moved { Ok(Left::Rows) } else { Err(stuck(source)) };
         }
         if let Some((window, until)) = cursor.window.and_then(|window| Some((window, window.until?))) {

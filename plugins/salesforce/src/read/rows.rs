@@ -92,7 +92,7 @@ fn full_row(
     };
     let decoded = match decoder.decode(json, extras) {
         Ok(decoded) => decoded,
-        Err(wrong) => return rejected(selection, wrong, head, raw),
+        Err(wrong) => return rejected(selection, &wrong, head, raw),
     };
     let stamp = decoded.stamp.or_else(|| head.and_then(|head| head.stamp(selection.stamp)));
     let deleted = head.is_some_and(Head::is_deleted);
@@ -111,7 +111,7 @@ fn id_row(selection: &Selection, head: Option<&Head<'_>>, raw: impl FnOnce() -> 
     let field = selection.source.remote_id_field();
     let Some((head, id)) = head.and_then(|head| Some((head, head.remote_id(field)?))) else {
         let wrong = MapError { remote_id: None, field: Some(field), message: "there is no id".to_owned() };
-        return rejected(selection, wrong, head, raw());
+        return rejected(selection, &wrong, head, raw());
     };
     let remote_id = RemoteId::from(id);
     let stamp = head.stamp(selection.stamp);
@@ -124,7 +124,7 @@ fn id_row(selection: &Selection, head: Option<&Head<'_>>, raw: impl FnOnce() -> 
 }
 
 #[cold]
-fn rejected(selection: &Selection, wrong: MapError, head: Option<&Head<'_>>, raw: RawRecord) -> Row {
+fn rejected(selection: &Selection, wrong: &MapError, head: Option<&Head<'_>>, raw: RawRecord) -> Row {
     let known = head.and_then(|head| head.remote_id(selection.source.remote_id_field()));
     let remote_id = wrong.remote_id.clone().or_else(|| known.map(|id: Cow<'_, str>| RemoteId::from(id)));
     let sobject = selection.source.sobject();

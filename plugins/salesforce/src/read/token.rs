@@ -116,7 +116,17 @@ impl Window {
         let seconds = self.seconds.saturating_mul(Self::GROW);
         let limit = self.limit.saturating_mul(2);
         let next = later(until, seconds).filter(|until| *until < end);
-        (next.is_some() || limit < Self::PLENTY).then_some(Self { until: next, seconds, limit })
+        Self { until: next, seconds, limit }.narrow()
+    }
+
+    /// The same window with room for more rows.
+    pub(crate) fn roomier(self) -> Option<Self> {
+        Self { limit: self.limit.saturating_mul(2), ..self }.narrow()
+    }
+
+    /// Itself, unless it bounds nothing that matters.
+    fn narrow(self) -> Option<Self> {
+        (self.until.is_some() || self.limit < Self::PLENTY).then_some(self)
     }
 }
 
