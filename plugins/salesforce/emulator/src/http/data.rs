@@ -7,7 +7,8 @@ use super::faults::Plan;
 use super::log::Resource;
 use super::message::{Answer, ApiRequest, ApiResponse};
 use super::{
-    Server, bulk, composite, describe, external, limits, oauth, query, replication, search, soap, sobject, versions,
+    Server, bulk, bulk_v1, composite, counts, describe, external, layouts, limits, oauth, query, replication,
+    search, soap, sobject, versions,
 };
 use crate::error::SalesforceError;
 use crate::schema::ids;
@@ -17,6 +18,7 @@ pub(crate) fn route(server: &Server, host: usize, request: &ApiRequest, plan: &P
     let path: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let response = match path.as_slice() {
         ["services", "data", rest @ ..] => return data(server, host, request, rest, plan),
+        ["services", "async", ..] => return bulk_v1::answer(server, host, request, plan),
         ["services", "Soap", ..] => return soap::answer(server, request),
         ["services", "oauth2", "token"] => {
             with_method(request, &[Method::POST], || oauth::token(server, request))
@@ -59,6 +61,7 @@ pub(crate) fn classify(request: &ApiRequest) -> (Resource, Option<String>) {
     let data = match path.as_slice() {
         ["services", "oauth2", "token"] => return (Resource::Token, None),
         ["services", "Soap", ..] => return (Resource::Soap, None),
+        ["services", "async", ..] => return (Resource::BulkV1, None),
         ["services", "oauth2", ..] | ["id", ..] | [".well-known", ..] | ["setup", ..] => {
             return (Resource::Identity, None);
         }
@@ -74,6 +77,7 @@ pub(crate) fn classify(request: &ApiRequest) -> (Resource, Option<String>) {
         ["composite", ..] => (Resource::Composite, None),
         ["jobs", rest @ ..] => bulk::classify(request, rest),
         ["search" | "parameterizedSearch"] => (Resource::Search, None),
+        ["ui-api", "object-info", object, ..] => (Resource::Describe, owned(object)),
         ["sobjects"] => (Resource::Describe, None),
         ["sobjects", object, "describe", ..] => (Resource::Describe, owned(object)),
         ["sobjects", object, "updated" | "deleted"] => (Resource::Replication, owned(object)),
@@ -172,6 +176,7 @@ pub(crate) fn resource(call: &Call<'_>) -> Answer {
     match path.as_slice() {
         [] => versions::resources(call),
         ["limits"] => limits::limits(call),
+        ["limits", "recordCount"] => counts::record_count(call),
         ["query"] => query::query(call, false),
         ["queryAll"] => query::query(call, true),
         ["query" | "queryAll", locator] => query::more(call, locator),
@@ -186,6 +191,14 @@ pub(crate) fn resource(call: &Call<'_>) -> Answer {
         ["sobjects"] => describe::global(call),
         ["sobjects", object] => sobject::object(call, object),
         ["sobjects", object, "describe"] => describe::object(call, object),
+        ["sobjects", object, "describe", "layouts"] => layouts::layouts(call, object, None),
+        ["sobjects", object, "describe", "layouts", kind] => layouts::layouts(call, object, Some(kind)),
+        ["ui-api", "object-info", object, "picklist-values", kind] => {
+            layouts::picklist_values(call, object, kind, None)
+        }
+        ["ui-api", "object-info", object, "picklist-values", kind, field] => {
+            layouts::picklist_values(call, object, kind, Some(field))
+        }
         ["sobjects", object, "updated"] => replication::updated(call, object),
         ["sobjects", object, "deleted"] => replication::deleted(call, object),
         ["sobjects", object, id] => sobject::record(call, object, id),

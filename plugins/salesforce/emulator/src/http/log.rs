@@ -51,6 +51,8 @@ pub enum Resource {
     BulkUpload,
     /// The results of a job.
     BulkResults,
+    /// The older Bulk API, `/services/async`.
+    BulkV1,
     /// `/search` and `/parameterizedSearch`.
     Search,
     /// Anything else.

@@ -1,13 +1,16 @@
 //! The HTTP side: the request pipeline, and one file per resource.
 
 mod bulk;
+mod bulk_v1;
 mod call;
 mod composite;
 mod control;
+mod counts;
 mod data;
 mod describe;
 mod external;
 mod faults;
+mod layouts;
 mod limits;
 mod link;
 mod log;
@@ -42,6 +45,7 @@ pub(crate) use oauth::{Credentials, TokenStore};
 use crate::error::SalesforceError;
 use crate::org::{Org, lock};
 use bulk::Bulk;
+use bulk_v1::BulkV1;
 use link::HostListener;
 use message::ApiRequest;
 use query::Locators;
@@ -56,6 +60,7 @@ pub(crate) struct Server {
     pub(crate) faults: FaultControl,
     pub(crate) log: RequestLog,
     pub(crate) bulk: Bulk,
+    pub(crate) bulk_v1: BulkV1,
     locators: Locators,
     /// Itself, for work that outlives a request.
     me: Weak<Server>,
@@ -101,6 +106,7 @@ pub(crate) async fn start(parts: Parts, listen: SocketAddr) -> Result<Running, s
     let server = Arc::new_cyclic(|me| Server {
         me: me.clone(),
         bulk: Bulk::default(),
+        bulk_v1: BulkV1::default(),
         org: parts.org,
         tokens: TokenStore::default(),
         usage: ApiUsage::new(parts.daily_api_requests),

@@ -11,6 +11,8 @@ pub(crate) struct Element {
     /// Text directly inside.
     pub(crate) text: String,
     pub(crate) children: Vec<Element>,
+    /// Marked with `xsi:nil="true"`: a null.
+    pub(crate) nil: bool,
 }
 
 impl Element {
@@ -19,7 +21,7 @@ impl Element {
         let mut reader = Reader { rest: document };
         loop {
             match reader.next()? {
-                Event::Open { name, empty } => return reader.element(name, empty, MAX_DEPTH),
+                Event::Open(tag) => return reader.element(tag, MAX_DEPTH),
                 Event::Text(text) if text.trim().trim_start_matches('\u{feff}').is_empty() => {}
                 _ => return None,
             }
@@ -38,9 +40,16 @@ impl Element {
 }
 
 enum Event<'a> {
-    Open { name: &'a str, empty: bool },
+    Open(Tag<'a>),
     Close(&'a str),
     Text(String),
+}
+
+#[derive(Clone, Copy)]
+struct Tag<'a> {
+    name: &'a str,
+    empty: bool,
+    nil: bool,
 }
 
 struct Reader<'a> {
@@ -76,13 +85,14 @@ impl<'a> Reader<'a> {
             }
             let empty = tag.ends_with('/');
             let name = tag.trim_end_matches('/').split_whitespace().next()?;
-            return Some(Event::Open { name: local(name), empty });
+            let nil = tag.contains("nil=\"true\"") || tag.contains("nil='true'");
+            return Some(Event::Open(Tag { name: local(name), empty, nil }));
         }
     }
 
-    fn element(&mut self, name: &str, empty: bool, depth: usize) -> Option<Element> {
-        let mut element = Element { name: name.to_owned(), ..Element::default() };
-        if empty {
+    fn element(&mut self, tag: Tag<'_>, depth: usize) -> Option<Element> {
+        let mut element = Element { name: tag.name.to_owned(), nil: tag.nil, ..Element::default() };
+        if tag.empty {
             return Some(element);
         }
         if depth == 0 {
@@ -90,7 +100,7 @@ impl<'a> Reader<'a> {
         }
         loop {
             match self.next()? {
-                Event::Open { name, empty } => element.children.push(self.element(name, empty, depth - 1)?),
+                Event::Open(tag) => element.children.push(self.element(tag, depth - 1)?),
                 Event::Close(closed) => return (closed == element.name).then_some(element),
                 Event::Text(text) => element.text.push_str(&text),
             }

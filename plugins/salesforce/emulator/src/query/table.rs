@@ -101,6 +101,32 @@ fn member(key: &[u8]) -> String {
     serde_json::from_slice(text).unwrap_or_default()
 }
 
+impl Prepared {
+    /// The same query with times as milliseconds since 1970, which is how the older bulk resource writes them in JSON.
+    pub(crate) fn with_epoch_times(self) -> Self {
+        let Plan::Rows(plan) = &self.plan else { return self };
+        let mut shape = plan.shape.clone();
+        count_milliseconds(&mut shape);
+        let plan = RowPlan {
+            ids: plan.ids.clone(),
+            columns: plan.columns.clone(),
+            shape,
+            children: plan.children.clone(),
+        };
+        Self { plan: Plan::Rows(Arc::new(plan)), object: self.object }
+    }
+}
+
+fn count_milliseconds(shape: &mut Shape) {
+    for item in &mut shape.items {
+        match item {
+            Item::Value { wire, .. } if *wire == Wire::DateTime => *wire = Wire::Integer,
+            Item::Parent { shape, .. } => count_milliseconds(shape),
+            _ => {}
+        }
+    }
+}
+
 /// Reads rows of a table.
 pub(crate) struct TableRows<'c> {
     table: &'c Table,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
 mod bulk;
+mod bulk_v1;
 mod client;
 mod composite;
 mod dml;
@@ -11,5 +12,6 @@ mod oauth;
 mod query;
 mod recordings;
 mod records;
+mod resources;
 mod search;
 mod soap;

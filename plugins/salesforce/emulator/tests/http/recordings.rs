@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use unicrm_salesforce_emulator::{
     Emulator, Fault, FaultRule, FieldSchema, FieldType, ObjectSchema, PicklistValue, Resource,
 };
@@ -43,6 +44,27 @@ fn same(answer: &Answer, recorded: Option<(u64, Value)>) {
     assert_eq!(u64::from(answer.status), status, "{}", answer.text());
     if !body.is_null() {
         assert_eq!(answer.json(), body);
+    }
+}
+
+/// All recordings write them so, and there are clients that look for just these letters.
+#[tokio::test]
+async fn names_of_headers_are_capitalised_on_the_wire() {
+    let client = empty().await;
+    let address = client.emulator.url().replace("http://", "");
+    let mut wire = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "GET /services/data/v62.0/limits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+        client.token
+    );
+    wire.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    wire.read_to_string(&mut answer).await.unwrap();
+    let (head, _) = answer.split_once("\r\n\r\n").unwrap();
+    let names: Vec<_> =
+        head.lines().skip(1).filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect();
+    for name in ["Content-Type", "Date", "Sforce-Limit-Info"] {
+        assert!(names.contains(&name), "{name}: {names:?}");
     }
 }
 

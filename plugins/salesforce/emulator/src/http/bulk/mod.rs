@@ -17,7 +17,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub(crate) use job::Fate;
+pub(crate) use format::Format;
+pub(crate) use job::{Fate, Operation};
+pub(crate) use load::{Change, Columns, Saved};
+pub(crate) use spool::{Spool, SpoolWriter};
 
 use super::ApiUsage;
 use super::call::Call;
@@ -132,7 +135,7 @@ impl Bulk {
     }
 
     /// The directory for the data of jobs; it goes when the org goes.
-    fn directory(&self) -> Result<&Path, SalesforceError> {
+    pub(crate) fn directory(&self) -> Result<&Path, SalesforceError> {
         if let Some(directory) = self.directory.get() {
             return Ok(directory.path());
         }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod collections;
+mod graph;
 mod references;
 mod tree;
 
@@ -20,6 +21,8 @@ use references::Results;
 
 /// Most parts of one request.
 const MAX_PARTS: usize = 25;
+/// The version since which there are graphs.
+const GRAPHS_SINCE: u16 = 50;
 /// Most parts that are queries or collections.
 const MAX_HEAVY: usize = 5;
 
@@ -33,6 +36,10 @@ pub(crate) fn answer(call: &Call<'_>, path: &[&str]) -> Answer {
         ["batch"] => {
             call.allow(&["POST"])?;
             batch::batch(call)
+        }
+        ["graph"] if call.version >= GRAPHS_SINCE => {
+            call.allow(&["POST"])?;
+            graph::graphs(call)
         }
         ["sobjects"] => collections::collection(call),
         ["sobjects", object] => collections::of_object(call, object),
@@ -57,7 +64,7 @@ pub(crate) fn calls_of(call: &Call<'_>) -> u32 {
 
 fn resources(call: &Call<'_>) -> ApiResponse {
     let base = call.base();
-    let names = ["batch", "sobjects", "tree"];
+    let names = ["batch", "graph", "sobjects", "tree"];
     let map: Map<String, Value> =
         names.iter().map(|name| ((*name).to_owned(), json!(format!("{base}/composite/{name}")))).collect();
     ApiResponse::json(200, &Value::Object(map))
@@ -243,13 +250,16 @@ fn subrequest(call: &Call<'_>, method: &str, url: &str, headers: HeaderMap, body
         return reply;
     }
     let path = request.segments.get(3..).unwrap_or_default();
-    if path.first().is_some_and(|first| first == "composite")
-        && matches!(path.get(1).map(String::as_str), None | Some("batch"))
-    {
+    let nested = match path {
+        [first, second, ..] if first == "composite" => matches!(second.as_str(), "batch" | "graph"),
+        [first, ..] => matches!(first.as_str(), "composite" | "jobs"),
+        [] => false,
+    };
+    if nested {
         return ApiResponse::error(&SalesforceError::new(
             400,
             "INVALID_INPUT",
-            "Composite requests cannot contain composite or batch subrequests",
+            "Composite requests cannot contain composite, batch, graph or bulk subrequests",
         ));
     }
     let part = Call {

@@ -8,6 +8,7 @@ use super::Fault;
 use crate::error::SalesforceError;
 use crate::http::Server;
 use crate::http::bulk::Fate;
+use crate::http::bulk_v1;
 use crate::http::message::{ApiRequest, ApiResponse};
 
 /// Longest stall or delay.
@@ -59,6 +60,7 @@ impl Plan {
             plan.names.push(name(&fault));
             plan.add(server, request, fault);
         }
+        plan.speak_as(request);
         plan
     }
 
@@ -101,6 +103,19 @@ impl Plan {
             Fault::ConnectionClosed => self.end_connection(Tamper::Close),
             Fault::ConnectionReset => self.end_connection(Tamper::Reset),
             other => self.reply(static_answer(other)),
+        }
+    }
+
+    /// The older Bulk API has errors of its own form.
+    fn speak_as(&mut self, request: &ApiRequest) {
+        if request.segments.get(1).is_none_or(|segment| segment != "async") {
+            return;
+        }
+        let Some(reply) = &self.reply else { return };
+        let body = reply.body_json();
+        let text = |name: &str| body.get(0).and_then(|error| error.get(name)).and_then(|text| text.as_str());
+        if let (Some(code), Some(message)) = (text("errorCode"), text("message")) {
+            self.reply = Some(bulk_v1::refuse(request, &SalesforceError::new(reply.status, code, message)));
         }
     }
 
