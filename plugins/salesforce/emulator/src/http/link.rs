@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -38,12 +36,6 @@ impl Peer {
     }
 }
 
-impl Connected<IncomingStream<'_, HostListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, HostListener>) -> Self {
-        Self { address: *stream.remote_addr(), host: stream.io().host, state: Arc::clone(&stream.io().state) }
-    }
-}
-
 /// Accepts the connections of one host.
 #[derive(Debug)]
 pub(crate) struct HostListener {
@@ -51,11 +43,9 @@ pub(crate) struct HostListener {
     pub(crate) host: usize,
 }
 
-impl Listener for HostListener {
-    type Io = Link;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+impl HostListener {
+    /// The next connection. What cannot be accepted is left out.
+    pub(crate) async fn accept(&self) -> (Link, Peer) {
         loop {
             match self.tcp.accept().await {
                 Ok((tcp, address)) => {
@@ -63,7 +53,11 @@ impl Listener for HostListener {
                     if let Err(error) = tcp.set_nodelay(true) {
                         tracing::debug!(%error, "TCP_NODELAY");
                     }
-                    return (Link { tcp, host: self.host, state: Arc::new(AtomicU8::new(OPEN)) }, address);
+                    let state = Arc::new(AtomicU8::new(OPEN));
+                    return (
+                        Link { tcp, state: Arc::clone(&state) },
+                        Peer { address, host: self.host, state },
+                    );
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accept");
@@ -72,17 +66,12 @@ impl Listener for HostListener {
             }
         }
     }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.tcp.local_addr()
-    }
 }
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Link {
     tcp: TcpStream,
-    host: usize,
     state: Arc<AtomicU8>,
 }
 

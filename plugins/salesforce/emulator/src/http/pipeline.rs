@@ -5,17 +5,20 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::faults::{Plan, Tamper, headers_too_large, uri_too_long};
 use super::link::{HostListener, Peer};
@@ -36,36 +39,52 @@ const MAX_HEAD: usize = 16_384;
 /// Answers shorter than this are not worth packing.
 const MIN_GZIP: usize = 512;
 
-/// Serves one host until told to stop.
+/// Serves one host until told to stop. The task's end is the end of its connections.
 pub(crate) fn serve(
     server: Arc<Server>,
     listener: HostListener,
     mut stopped: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
-    let app = Router::new().fallback(handle).with_state(server).into_make_service_with_connect_info::<Peer>();
+    let mut http = http1::Builder::new();
+    // As Salesforce writes the names of headers; there are clients that look for just these letters.
+    http.title_case_headers(true);
     tokio::spawn(async move {
-        let stop = async move {
-            // An error means that the emulator is gone: stop as well.
-            let _gone = stopped.wait_for(|stop| *stop).await.is_err();
-        };
-        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop).await {
-            tracing::warn!(%error, "the emulator's server ended");
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                // An error means that the emulator is gone: stop as well.
+                _ = stopped.wait_for(|stop| *stop) => break,
+                Some(_) = connections.join_next() => {}
+                (link, peer) = listener.accept() => {
+                    let server = Arc::clone(&server);
+                    let service = service_fn(move |request| {
+                        let (server, peer) = (Arc::clone(&server), peer.clone());
+                        async move { Ok::<_, Infallible>(handle(server, peer, request).await) }
+                    });
+                    let connection = graceful.watch(http.serve_connection(TokioIo::new(link), service));
+                    connections.spawn(async move {
+                        if let Err(error) = connection.await {
+                            tracing::debug!(%error, "a connection broke off");
+                        }
+                    });
+                }
+            }
         }
+        drop(listener);
+        graceful.shutdown().await;
+        while connections.join_next().await.is_some() {}
     })
 }
 
-async fn handle(
-    State(server): State<Arc<Server>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    request: Request,
-) -> Response {
+async fn handle(server: Arc<Server>, peer: Peer, request: Request<Incoming>) -> Response {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let head_bytes = target.len()
         + head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
     let packs = accepts_gzip(&head.headers);
     let limit = if target.ends_with("/batches") { MAX_UPLOAD } else { MAX_BODY };
-    let Ok(packed) = axum::body::to_bytes(body, limit).await else {
+    let Ok(packed) = axum::body::to_bytes(Body::new(body), limit).await else {
         return build(
             ApiResponse::html(413, "<h1>Bad Message 413</h1><pre>reason: Payload Too Large</pre>"),
             None,
