@@ -15,6 +15,8 @@ pub struct SalesforceError {
     pub fields: Vec<String>,
     /// Ids of the records that a duplicate rule found.
     pub duplicates: Vec<String>,
+    /// A further member of the REST body.
+    pub(crate) details: Option<Box<(&'static str, Value)>>,
 }
 
 impl SalesforceError {
@@ -26,6 +28,7 @@ impl SalesforceError {
             message: message.into(),
             fields: Vec::new(),
             duplicates: Vec::new(),
+            details: None,
         }
     }
 
@@ -33,6 +36,12 @@ impl SalesforceError {
     #[must_use]
     pub fn with_fields<I: IntoIterator<Item = S>, S: Into<String>>(mut self, fields: I) -> Self {
         self.fields = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds a member to the REST body.
+    pub(crate) fn with_details(mut self, name: &'static str, details: Value) -> Self {
+        self.details = Some(Box::new((name, details)));
         self
     }
 
@@ -57,14 +66,8 @@ impl SalesforceError {
         if !self.fields.is_empty() || DML_CODES.contains(&self.code.as_str()) {
             body["fields"] = json!(self.fields);
         }
-        if !self.duplicates.is_empty() {
-            let record = |id: &String| json!({ "matchConfidence": 100.0, "record": { "Id": id } });
-            let records: Vec<Value> = self.duplicates.iter().map(record).collect();
-            body["duplicateResult"] = json!({
-                "allowSave": true,
-                "errorMessage": self.message,
-                "matchResults": [{ "matchRecords": records, "size": self.duplicates.len(), "success": true }],
-            });
+        if let Some((name, details)) = self.details.as_deref() {
+            body[*name] = details.clone();
         }
         body
     }
@@ -76,11 +79,12 @@ impl SalesforceError {
 }
 
 /// Codes of the save machinery, whose errors always carry `fields`.
-const DML_CODES: [&str; 17] = [
+const DML_CODES: [&str; 18] = [
     "CANNOT_UPDATE_CONVERTED_LEAD",
     "DELETE_FAILED",
     "DUPLICATE_VALUE",
     "ENTITY_IS_DELETED",
+    "FIELD_CUSTOM_VALIDATION_EXCEPTION",
     "FIELD_INTEGRITY_EXCEPTION",
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
     "INSUFFICIENT_ACCESS_OR_READONLY",

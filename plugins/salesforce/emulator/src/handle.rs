@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::error::SalesforceError;
 use crate::http::{BulkSettings, Server};
 use crate::org::dml::{self, Context, Input};
-use crate::org::{Conversion, Converted, DuplicateRule, Org, Record, Value, storage};
+use crate::org::{Conversion, Converted, DuplicateRule, Org, Record, ValidationRule, Value, storage};
 use crate::query::{self, Found, UserContext};
 use crate::schema::{FieldSchema, ObjectSchema, Visibility};
 
@@ -267,6 +267,24 @@ impl OrgHandle {
     pub async fn add_field(&self, object: &str, field: FieldSchema) -> Outcome<()> {
         let object = object.to_owned();
         self.run(move |org| org.change_schema(|schema| schema.add_field(&object, field))).await
+    }
+
+    /// Adds a validation rule: what fulfils its condition cannot be saved.
+    ///
+    /// # Errors
+    /// When the object or a field of the condition does not exist.
+    pub async fn add_validation_rule(&self, rule: ValidationRule) -> Outcome<()> {
+        self.run(move |org| org.add_validation_rule(rule)).await
+    }
+
+    /// Takes all duplicate rules and validation rules away.
+    pub fn clear_rules(&self) {
+        self.server.org.clear_rules();
+    }
+
+    /// Lets the next changes of a record, and of records that come to refer to it, fail with `UNABLE_TO_LOCK_ROW`.
+    pub fn lock_record(&self, id: &str, times: u64) {
+        self.server.org.lock_record(id, times);
     }
 
     /// Adds a duplicate rule: a create that it finds a match for is refused, unless its caller allows duplicates.

@@ -42,7 +42,7 @@ pub use emulator::{Builder, Emulator, EmulatorError};
 pub use error::SalesforceError;
 pub use handle::OrgHandle;
 pub use http::{BulkSettings, Count, Fault, FaultControl, FaultRule, FaultState, LogEntry, PublicKey, RequestLog, Resource};
-pub use org::{Conversion, Converted, DuplicateRule, Record, Value};
+pub use org::{Conversion, Converted, DuplicateRule, Record, ValidationRule, Value};
 pub use schema::ids::{is_valid as is_valid_id, salesforce_id, widen as widen_id};
 pub use schema::visibility::{FieldAccess, ObjectAccess};
 pub use schema::{Features, FieldSchema, FieldType, ObjectSchema, PicklistValue, Visibility};

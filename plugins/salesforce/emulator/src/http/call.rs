@@ -82,8 +82,9 @@ impl Call<'_> {
                 name.trim().eq_ignore_ascii_case("allowSave") && value.trim().eq_ignore_ascii_case("true")
             })
         });
-        let work =
-            |conn: &Connection| work(&Context::new(org, conn, org.schema()).allowing_duplicates(allowed));
+        let work = |conn: &Connection| {
+            work(&Context::new(org, conn, org.schema()).for_request(self.version, allowed))
+        };
         match self.transaction {
             Some(conn) => savepoint(conn, || work(conn)),
             None => org.db.write(work),

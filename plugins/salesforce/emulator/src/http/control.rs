@@ -9,7 +9,7 @@ use serde_json::json;
 use super::faults::FaultRule;
 use super::log::Resource;
 use super::message::{ApiRequest, ApiResponse};
-use super::{Server, versions};
+use super::{Server, rules, versions};
 use crate::org::Org;
 use crate::schema::Visibility;
 use crate::schema::visibility::{FieldAccess, ObjectAccess};
@@ -38,29 +38,36 @@ pub(crate) fn answer(server: &Server, caller: IpAddr, request: &ApiRequest) -> A
         ("POST", ["visibility"]) => visibility(&server.org, request),
         ("POST", ["sessions"]) => sessions(server, request),
         ("POST", ["limits"]) => limits(server, request),
+        ("POST", ["bulk"]) => rules::bulk(server, request),
+        ("POST", ["rules"]) => rules::add(server, request),
+        ("DELETE", ["rules"]) => {
+            server.org.clear_rules();
+            Ok(ApiResponse::empty(204))
+        }
+        ("POST", ["locks"]) => rules::lock_records(server, request),
         _ => Err((
             404,
-            "no such control endpoint: there are info, faults, log, clock, visibility, sessions and limits"
+            "no such control endpoint: there are info, faults, log, clock, visibility, sessions, limits, bulk, rules and locks"
                 .to_owned(),
         )),
     };
     result.unwrap_or_else(|(status, message)| refuse(status, &message))
 }
 
-type Controlled = Result<ApiResponse, (u16, String)>;
+pub(super) type Controlled = Result<ApiResponse, (u16, String)>;
 
 fn refuse(status: u16, message: &str) -> ApiResponse {
     ApiResponse::json(status, &json!({ "error": message }))
 }
 
-fn json_of(value: &impl serde::Serialize) -> ApiResponse {
+pub(super) fn json_of(value: &impl serde::Serialize) -> ApiResponse {
     match serde_json::to_vec(value) {
         Ok(body) => ApiResponse::raw_json(200, body),
         Err(error) => refuse(500, &error.to_string()),
     }
 }
 
-fn body<'r, T: Deserialize<'r>>(request: &'r ApiRequest) -> Result<T, (u16, String)> {
+pub(super) fn body<'r, T: Deserialize<'r>>(request: &'r ApiRequest) -> Result<T, (u16, String)> {
     serde_json::from_slice(&request.body).map_err(|error| (400, error.to_string()))
 }
 

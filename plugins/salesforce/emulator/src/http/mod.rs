@@ -19,6 +19,7 @@ mod oauth;
 mod pipeline;
 mod query;
 mod replication;
+mod rules;
 mod search;
 mod soap;
 mod sobject;
@@ -41,6 +42,7 @@ pub use oauth::PublicKey;
 
 pub(crate) use limits::ApiUsage;
 pub(crate) use oauth::{Credentials, TokenStore};
+pub(crate) use versions::NEWEST;
 
 use crate::error::SalesforceError;
 use crate::org::{Org, lock};

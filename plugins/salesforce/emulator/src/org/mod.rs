@@ -11,12 +11,13 @@ mod record;
 mod row;
 mod value;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-pub use dml::{Conversion, Converted, DuplicateRule};
+pub use dml::{Conversion, Converted, DuplicateRule, ValidationRule};
 pub use record::Record;
 pub use value::Value;
 
@@ -44,6 +45,9 @@ pub(crate) struct Org {
     pub(crate) clock: Clock,
     ids: Mutex<IdSequence>,
     duplicate_rules: Mutex<Vec<DuplicateRule>>,
+    validation_rules: Mutex<Vec<ValidationRule>>,
+    /// Records that somebody else holds, and how many more changes of each fail.
+    locked: Mutex<HashMap<String, u64>>,
     /// Id of the Organization row.
     pub(crate) org_id: String,
     /// Id of the user whom the API runs as.
@@ -82,6 +86,8 @@ impl Org {
             clock,
             ids: Mutex::new(ids),
             duplicate_rules: Mutex::default(),
+            validation_rules: Mutex::default(),
+            locked: Mutex::default(),
             org_id,
             user_id,
         })
@@ -112,7 +118,51 @@ impl Org {
 
     /// The duplicate rules of an object.
     pub(crate) fn duplicate_rules(&self, object: &str) -> Vec<DuplicateRule> {
-        lock(&self.duplicate_rules).iter().filter(|rule| rule.object == object).cloned().collect()
+        lock(&self.duplicate_rules)
+            .iter()
+            .filter(|rule| rule.object.eq_ignore_ascii_case(object))
+            .cloned()
+            .collect()
+    }
+
+    /// Adds a validation rule, if its condition is one.
+    pub(crate) fn add_validation_rule(&self, rule: ValidationRule) -> Result<(), SalesforceError> {
+        rule.check(&self.schema(), self.clock.now())?;
+        lock(&self.validation_rules).push(rule);
+        Ok(())
+    }
+
+    /// The validation rules of an object.
+    pub(crate) fn validation_rules(&self, object: &str) -> Vec<ValidationRule> {
+        let rules = lock(&self.validation_rules);
+        rules.iter().filter(|rule| rule.object.eq_ignore_ascii_case(object)).cloned().collect()
+    }
+
+    /// Takes all rules away, duplicate rules and validation rules.
+    pub(crate) fn clear_rules(&self) {
+        lock(&self.duplicate_rules).clear();
+        lock(&self.validation_rules).clear();
+    }
+
+    /// Lets the next changes of a record fail, so many of them; none is as if nobody held it.
+    pub(crate) fn lock_record(&self, id: &str, times: u64) {
+        let mut locked = lock(&self.locked);
+        if times == 0 {
+            locked.remove(id);
+        } else {
+            locked.insert(id.to_owned(), times);
+        }
+    }
+
+    /// Whether a change of this record fails because somebody else holds it.
+    pub(crate) fn take_lock(&self, id: &str) -> bool {
+        let mut locked = lock(&self.locked);
+        let Some(times) = locked.get_mut(id) else { return false };
+        *times -= 1;
+        if *times == 0 {
+            locked.remove(id);
+        }
+        true
     }
 
     /// When the schema or the user's view of it last changed.

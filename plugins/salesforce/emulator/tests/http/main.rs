@@ -13,5 +13,6 @@ mod query;
 mod recordings;
 mod records;
 mod resources;
+mod rules;
 mod search;
 mod soap;

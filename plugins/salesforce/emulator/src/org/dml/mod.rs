@@ -11,6 +11,7 @@ mod merge;
 mod person;
 mod reference;
 pub(crate) mod remove;
+mod rules;
 mod save;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use rusqlite::Connection;
 
 pub use convert::{Conversion, Converted};
 pub use duplicates::DuplicateRule;
+pub use rules::ValidationRule;
 
 pub(crate) use convert::convert_lead;
 pub(crate) use input::{Input, Operation};
@@ -43,16 +45,27 @@ pub(crate) struct Context<'a> {
     pub(crate) stamp: Timestamp,
     /// Whether records are saved although a duplicate rule stands against it.
     allow_duplicates: bool,
+    /// The API version that answers name.
+    version: u16,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(org: &'a Org, conn: &'a Connection, schema: Arc<Schema>) -> Self {
-        Self { org, conn, schema, visibility: org.visibility(), stamp: org.clock.stamp(), allow_duplicates: false }
+        Self {
+            org,
+            conn,
+            schema,
+            visibility: org.visibility(),
+            stamp: org.clock.stamp(),
+            allow_duplicates: false,
+            version: crate::http::NEWEST,
+        }
     }
 
-    /// The same, with duplicates allowed or not.
-    pub(crate) fn allowing_duplicates(mut self, allow: bool) -> Self {
-        self.allow_duplicates = allow;
+    /// The same for a request of an API version, with duplicates allowed or not.
+    pub(crate) fn for_request(mut self, version: u16, allow_duplicates: bool) -> Self {
+        self.version = version;
+        self.allow_duplicates = allow_duplicates;
         self
     }
 

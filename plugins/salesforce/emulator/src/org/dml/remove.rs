@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Change, Context, activity};
+use super::{Change, Context, activity, rules};
 use crate::error::SalesforceError;
 use crate::org::{Record, Value, row, storage};
 use crate::schema::ObjectSchema;
@@ -17,6 +17,7 @@ pub(crate) fn delete(context: &Context<'_>, object: &ObjectSchema, id: &str) -> 
         "NOT_FOUND" => SalesforceError::new(404, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id"),
         _ => error,
     })?;
+    rules::check_lock(context, id)?;
     let mut seen = HashSet::new();
     recycle(context, object, id, id, MAX_DEPTH, &mut seen)?;
     // A note and its document are one record under two names.

@@ -1,7 +1,7 @@
 //! Create, update and upsert of one record.
 
 use super::input::{self, Input, Operation};
-use super::{Change, Context, activity, address, content, derive, duplicates, person, reference};
+use super::{Change, Context, activity, address, content, derive, duplicates, person, reference, rules};
 use crate::error::SalesforceError;
 use crate::org::{Record, row, storage};
 use crate::schema::{FieldSchema, FieldType, ObjectSchema, ids};
@@ -28,7 +28,8 @@ fn insert(
     activity::complete_event(object, &mut record, None)?;
     require(object, &record, Operation::Create)?;
     unique(context, object, &record, None)?;
-    duplicates::check(context, object, &record)?;
+    duplicates::check(context, object, &record, None)?;
+    rules::check_parents(context, object, &record)?;
     let id = context.org.allot(&context.schema, &object.name)?;
     record.set("Id", id.as_str());
     derive::fill_new(context, object, &mut record)?;
@@ -36,6 +37,7 @@ fn insert(
     content::after_insert(context, object, &record)?;
     person::after_insert(context, object, &record)?;
     activity::after_insert(context, object, &record)?;
+    rules::validate(context, object, &id)?;
     Ok(id)
 }
 
@@ -60,11 +62,17 @@ pub(crate) fn update(
     activity::complete_event(object, &mut changes, Some(&old))?;
     require(object, &changes, Operation::Update)?;
     unique(context, object, &changes, Some(id))?;
+    let mut whole = old.clone();
+    whole.apply(&changes);
+    duplicates::check(context, object, &whole, Some(&old))?;
+    rules::check_lock(context, id)?;
+    rules::check_parents(context, object, &changes)?;
     derive::on_update(context, object, &old, &mut changes)?;
     context.touch(object, id, changes.clone())?;
     content::after_update(context, object, &old, &changes)?;
     person::after_update(context, object, &old, &changes)?;
-    activity::after_update(context, object, &old, &changes)
+    activity::after_update(context, object, &old, &changes)?;
+    rules::validate(context, object, id)
 }
 
 /// What an upsert came to.
