@@ -22,6 +22,8 @@ impl Exit {
     pub(crate) const FAILED: Self = Self(1);
     /// The remote does not permit what is needed.
     pub(crate) const FORBIDDEN: Self = Self(3);
+    /// The credentials are refused.
+    pub(crate) const REFUSED: Self = Self(4);
     /// Done, with rejected rows, failed objects or writes in doubt.
     pub(crate) const PARTLY: Self = Self(6);
 
@@ -77,7 +79,7 @@ impl Failure {
     }
 
     /// As wrong usage, whatever it was before.
-    pub(crate) fn as_usage(mut self) -> Self {
+    pub(crate) fn into_usage(mut self) -> Self {
         self.exit = Exit(2);
         self
     }
@@ -122,36 +124,35 @@ impl From<csv::Error> for Failure {
     }
 }
 
-/// What the reader can do: what the error says itself, or what its kind suggests.
+/// What the reader can do: what the error says itself, or what its kind suggests. Of a used-up quota also when it goes on.
 pub(crate) fn advice(error: &Error) -> Option<String> {
-    if let Some(advice) = error.advice() {
-        return Some(advice.to_owned());
+    let own = error.advice().map(str::to_owned);
+    if error.kind() == ErrorKind::QuotaExhausted {
+        let when = match error.retry() {
+            Retry::NotBefore(instant) => format!("after {instant:.0}"),
+            _ => "when there is quota again".to_owned(),
+        };
+        let resume = format!("What was read is kept: run the same command {when}, and it goes on.");
+        return Some(own.map_or_else(|| resume.clone(), |own| format!("{own}\n{resume}")));
     }
-    match (error.kind(), error.retry()) {
-        (ErrorKind::Unauthenticated, _) => {
-            Some("link the account again with `unicrm link`; its records are kept".to_owned())
-        }
-        (ErrorKind::QuotaExhausted, Retry::NotBefore(instant)) => {
-            Some(format!("what was read is kept; run the same command again after {instant:.0}"))
-        }
-        (ErrorKind::QuotaExhausted, _) => {
-            Some("what was read is kept; run the same command again when there is quota".to_owned())
-        }
-        (ErrorKind::PermissionDenied, _) => {
-            Some("`unicrm check` says what is missing and how to get it".to_owned())
-        }
-        (ErrorKind::RateLimited | ErrorKind::Unavailable, _) => {
-            Some("try again later; what was done before is kept".to_owned())
-        }
-        _ => None,
-    }
+    own.or_else(|| {
+        let usual = match error.kind() {
+            ErrorKind::Unauthenticated => "link the account again with `unicrm link`; its records are kept",
+            ErrorKind::PermissionDenied => "`unicrm check` says what is missing and how to get it",
+            ErrorKind::RateLimited | ErrorKind::Unavailable => {
+                "try again later; what was done before is kept"
+            }
+            _ => return None,
+        };
+        Some(usual.to_owned())
+    })
 }
 
 /// Prints a failure on stderr, and gives its exit code.
 pub(crate) fn report(failure: &Failure, verbose: bool) -> ExitCode {
     if !failure.quiet {
         // Nobody is left to tell when stderr is closed too.
-        let _ = print(failure, verbose);
+        drop(print(failure, verbose));
     }
     failure.exit.code()
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Row, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table};
 use serde::Serialize;
 
 use crate::errors::Result;
@@ -97,10 +97,23 @@ impl Sheet {
             .set_header(header.iter().map(|name| name.to_uppercase()));
         let width = table.width().unwrap_or(WIDTH);
         table.set_width(width);
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
+        let mut sheet = Self { table, wraps: false };
+        sheet.pad(2);
+        sheet
+    }
+
+    /// So many spaces between columns.
+    fn pad(&mut self, spaces: u16) {
+        let last = self.table.column_count().saturating_sub(1);
+        for (i, column) in self.table.column_iter_mut().enumerate() {
+            column.set_padding((0, if i == last { 0 } else { spaces }));
         }
-        Self { table, wraps: false }
+    }
+
+    /// With one space alone between columns.
+    pub(crate) fn tight(mut self) -> Self {
+        self.pad(1);
+        self
     }
 
     /// Lets long texts go on in the next line instead of being cut.
@@ -115,6 +128,14 @@ impl Sheet {
             if let Some(column) = self.table.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
+        }
+        self
+    }
+
+    /// Never cuts this column.
+    pub(crate) fn whole(mut self, column: usize) -> Self {
+        if let Some(column) = self.table.column_mut(column) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
         }
         self
     }

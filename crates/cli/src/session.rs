@@ -17,12 +17,18 @@ pub(crate) struct Session {
     pub(crate) store: Arc<dyn Store>,
     /// Where plugins may keep what can be fetched again; none to keep nothing.
     cache: Option<PathBuf>,
+    /// Whether what the store has to say is of interest.
+    warns: bool,
 }
 
 impl Session {
     /// Opens the database that the command line or the environment names.
     pub(crate) async fn open(global: &Global) -> Result<Self> {
-        let session = Self { store: unicrm_store::open(&global.database_url()).await?, cache: cache_dir() };
+        let session = Self {
+            store: unicrm_store::open(&global.database_url()).await?,
+            cache: cache_dir(),
+            warns: true,
+        };
         session.warn();
         Ok(session)
     }
@@ -33,15 +39,13 @@ impl Session {
         let url = file
             .to_str()
             .ok_or_else(|| Failure::new("the folder for temporary files is not named in UTF-8"))?;
-        let session = Self { store: unicrm_store::open(url).await?, cache: None };
         // That a key was made for a database that nobody keeps is of no interest.
-        drop(session.store.take_warnings());
-        Ok(session)
+        Ok(Self { store: unicrm_store::open(url).await?, cache: None, warns: false })
     }
 
     /// Passes on what the store has to say.
     fn warn(&self) {
-        for warning in self.store.take_warnings() {
+        for warning in self.store.take_warnings().into_iter().filter(|_| self.warns) {
             eprintln!("note: {warning}");
         }
     }
@@ -50,7 +54,7 @@ impl Session {
     pub(crate) async fn account(&self, name: Option<&str>) -> Result<LinkedAccount> {
         if let Some(name) = name {
             return self.store.linked_account(name).await.map_err(|error| match error.kind() {
-                ErrorKind::NotFound => Failure::from(error).as_usage(),
+                ErrorKind::NotFound => Failure::from(error).into_usage(),
                 _ => error.into(),
             });
         }
@@ -74,6 +78,22 @@ impl Session {
             Some(_) => self.account(name).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Removes a linked account, and what its plugin kept.
+    pub(crate) async fn unlink(&self, account: &LinkedAccount) -> Result<()> {
+        self.store.unlink(account.id).await?;
+        if let Some(folder) = self.cache_of(account.id).filter(|folder| folder.exists())
+            && let Err(error) = std::fs::remove_dir_all(&folder)
+        {
+            tracing::warn!(%error, folder = %folder.display(), "the cache could not be removed");
+        }
+        Ok(())
+    }
+
+    /// What a description shows depends on the user, so each linked account has a folder of its own.
+    fn cache_of(&self, account: LinkedAccountId) -> Option<PathBuf> {
+        self.cache.as_ref().map(|dir| dir.join(account.to_string()))
     }
 
     /// Connects a linked account. Refused credentials are noted on it.
@@ -116,9 +136,8 @@ impl Session {
         credentials: Arc<dyn CredentialStore>,
     ) -> unicrm_core::Result<Arc<dyn Provider>> {
         let mut request = ConnectRequest::new(account, config, credentials);
-        if let Some(dir) = &self.cache {
-            // What a description shows depends on the user, so each linked account has a folder of its own.
-            request = request.cache_dir(dir.join(account.to_string()));
+        if let Some(folder) = self.cache_of(account) {
+            request = request.cache_dir(folder);
         }
         Registry::discover()?.connect(provider, request).await
     }

@@ -26,7 +26,7 @@ pub(crate) fn start(verbose: u8) {
         .with_writer(std::io::stderr)
         .with_filter(filter.and(filter_fn(shows_no_secret)));
     // A second start is a second call in one process: the first one stays.
-    let _ = tracing_subscriber::registry().with(layer).try_init();
+    drop(tracing_subscriber::registry().with(layer).try_init());
 }
 
 /// HTTP libraries print headers and bodies below the level of information, and tokens with them: they are never shown.

@@ -179,7 +179,7 @@ impl Run<'_> {
         let error = state.error().cloned();
         if let Some(error) = error.as_ref().filter(|error| stops_all(error)) {
             // Whichever object finds out first stops the rest; the others' errors say the same.
-            let _ = self.stopped.set(error.clone());
+            self.stopped.get_or_init(|| error.clone());
         }
         let status = error.as_ref().map_or(Status::Complete, Status::of);
         (self.ended(kind, &state, status, error), state)

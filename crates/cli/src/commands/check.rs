@@ -11,7 +11,7 @@ use crate::errors::{Exit, Result};
 use crate::output::{self, Sheet};
 use crate::session::Session;
 
-/// Say who the linked account is at the remote, what it may do there, and what is missing
+/// Say who we are at the remote, and which permission is missing
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  unicrm check acme\n\nExit code 3 when something needed is missing.")]
 pub(crate) struct Arguments {

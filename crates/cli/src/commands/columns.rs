@@ -27,7 +27,6 @@ pub(crate) const fn of(kind: ObjectKind) -> &'static [Column] {
             ("start", "start_time"),
             ("direction", "direction"),
             ("subject", "subject"),
-            ("content", "content"),
         ],
         ObjectKind::EngagementType => {
             &[("remote id", "remote_id"), ("activity", "activity_type"), ("name", "name")]

@@ -1,5 +1,6 @@
 //! `unicrm emulator`
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use crate::cli::Global;
 use crate::errors::{Exit, Failure, Result};
 use crate::output;
 
-/// Run a CRM on this machine, for trying things out and for tests
+/// Run a CRM on this machine, for trials and tests
 #[derive(Debug, Args)]
 #[command(
     arg_required_else_help = true,
@@ -65,7 +66,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     if global.json {
         output::json_line(&SignIn::of(&emulator))?;
     } else {
-        print(&emulator)?;
+        print(&emulator, global.json)?;
     }
     tokio::signal::ctrl_c().await?;
     eprintln!("Stopping.");
@@ -104,9 +105,14 @@ impl<'a> SignIn<'a> {
     }
 }
 
-fn print(emulator: &Emulator) -> Result<()> {
+fn print(emulator: &Emulator, json: bool) -> Result<()> {
     let (url, id, secret) = (emulator.url(), emulator.client_id(), emulator.client_secret());
     let token = emulator.refresh_token();
+    if json {
+        let access =
+            [("url", url.as_str()), ("client_id", id), ("client_secret", secret), ("refresh_token", token)];
+        return output::json_line(&BTreeMap::from(access));
+    }
     output::line(format!(
         "Salesforce org at {url}
 

@@ -41,19 +41,16 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         live(&session, &arguments, &account, remote_id).await?
     } else {
         stored.map(|stored| stored.record).ok_or_else(|| {
-            not_there(&arguments).advice("`unicrm sync` brings the store up to date; --live asks the remote")
+            not_there(&arguments, "in the store")
+                .advice("`unicrm sync` brings the store up to date; --live asks the remote")
         })?
     };
     output::json(&record)?;
     Ok(Exit::DONE)
 }
 
-fn not_there(arguments: &Arguments) -> Failure {
-    let Arguments { object, id, .. } = arguments;
-    Failure::new(format!(
-        "there is no {object} {id:?} {}",
-        if arguments.live { "at the remote" } else { "in the store" }
-    ))
+fn not_there(arguments: &Arguments, place: &str) -> Failure {
+    Failure::new(format!("there is no {} {:?} {place}", arguments.object, arguments.id))
 }
 
 async fn find(
@@ -92,13 +89,8 @@ async fn whom_to_ask(
         }
     }
     if Uuid::try_parse(&arguments.id).is_ok() {
-        return Err(not_there(&Arguments {
-            live: false,
-            account: arguments.account.clone(),
-            id: arguments.id.clone(),
-            ..*arguments
-        })
-        .advice("the remote knows its own ids only: give the remote id, or sync first"));
+        return Err(not_there(arguments, "in the store")
+            .advice("the remote knows its own ids only: give the remote id, or sync first"));
     }
     let account = match named {
         Some(account) => account,
@@ -136,5 +128,5 @@ async fn live(
         }
         return Ok(record);
     }
-    Err(not_there(arguments))
+    Err(not_there(arguments, "at the remote"))
 }

@@ -13,7 +13,7 @@ use crate::errors::{Exit, Failure, Result};
 use crate::session::Session;
 use crate::{output, secrets, settings};
 
-/// Link an account of a provider: signs in, looks around, and keeps the credentials encrypted
+/// Link an account of a provider, with its credentials encrypted
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     UNICRM_CLIENT_SECRET=... unicrm link salesforce --name acme --flow client-credentials \\\n      \
@@ -45,6 +45,9 @@ pub(crate) struct Arguments {
     /// Speak this version of the remote's API instead of the newest
     #[arg(long, value_name = "VERSION")]
     api_version: Option<String>,
+    /// More settings of the provider, as a JSON object: {"timeouts": {"retry": 60}}
+    #[arg(long, value_name = "JSON")]
+    config: Option<String>,
     /// One more host that may see tokens, such as an own proxy; may be repeated
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
@@ -59,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         ("login_url", arguments.login_url.as_deref()),
         ("api_version", arguments.api_version.as_deref()),
     ];
-    let config = settings::config(flow, &given, &arguments.allow_host)?;
+    let config = settings::config(flow, &given, &arguments.allow_host, arguments.config.as_deref())?;
     let files = [
         ("client_secret", arguments.client_secret_file.as_deref()),
         ("refresh_token", arguments.refresh_token_file.as_deref()),

@@ -76,7 +76,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     request.filters = arguments.filters;
     request.linked_account = account.map(|account| account.id);
     let limit = arguments.limit.unwrap_or(if format == Format::Table { TABLE_ROWS } else { u64::MAX });
-    let rows = Rows { store: &*session.store, request: Some(request), left: limit };
+    let rows = Rows { store: &*session.store, request: Some(request), left: limit, cut: false };
     match format {
         Format::Table => table(rows, kind, arguments.include_deleted).await?,
         Format::Json => json(rows).await?,
@@ -100,23 +100,20 @@ struct Rows<'a> {
     store: &'a dyn Store,
     request: Option<ListRequest>,
     left: u64,
+    /// Whether there is more than was asked for.
+    cut: bool,
 }
 
 impl Rows<'_> {
     /// The next page; none at the end.
     async fn next(&mut self) -> Result<Option<Vec<StoredRecord>>> {
-        let Some(request) = self.request.take().filter(|_| self.left > 0) else { return Ok(None) };
+        let Some(request) = self.request.take() else { return Ok(None) };
         let mut page = self.store.list(request.clone()).await?;
-        self.request = page.next.map(|cursor| request.after(Some(cursor)));
+        self.cut = page.records.len() as u64 > self.left;
         page.records.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
         self.left -= page.records.len() as u64;
+        self.request = page.next.filter(|_| !self.cut).map(|cursor| request.after(Some(cursor)));
         Ok(Some(page.records))
-    }
-
-    /// Whether the limit has cut something off.
-    async fn has_more(&mut self) -> Result<bool> {
-        self.left = 1;
-        Ok(self.next().await?.is_some_and(|page| !page.is_empty()))
     }
 }
 
@@ -126,7 +123,7 @@ async fn table(mut rows: Rows<'_>, kind: ObjectKind, with_deleted: bool) -> Resu
     if with_deleted {
         header.push("gone");
     }
-    let mut sheet = Sheet::new(&header);
+    let mut sheet = Sheet::new(&header).whole(0);
     let mut shown = 0_u64;
     while let Some(page) = rows.next().await? {
         for stored in page {
@@ -140,7 +137,7 @@ async fn table(mut rows: Rows<'_>, kind: ObjectKind, with_deleted: bool) -> Resu
         }
     }
     sheet.print()?;
-    if rows.request.is_some() || rows.left == 0 && rows.has_more().await? {
+    if rows.cut {
         eprintln!("the first {shown}; --limit N shows more, --format ndjson all");
     }
     Ok(())

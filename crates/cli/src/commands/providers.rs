@@ -8,7 +8,7 @@ use crate::cli::Global;
 use crate::errors::{Exit, Result};
 use crate::output::{self, Sheet};
 
-/// List the providers, what they can do with each object, and how to sign in
+/// List the providers and what they can do
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  unicrm providers")]
 pub(crate) struct Arguments {}
@@ -22,7 +22,7 @@ pub(crate) fn run(global: &Global) -> Result<Exit> {
     }
     for registration in registry.iter() {
         let provider = Provider::of(registration);
-        output::line(format!("{} ({}): {}\n", provider.name, provider.slug, provider.description))?;
+        output::line(format!("{} ({})\n{}\n", provider.name, provider.slug, provider.description))?;
         let mut sheet = Sheet::new(&["object", "remote objects", "can"]).wrapping();
         for object in &provider.objects {
             let can: Vec<_> = object.capabilities.iter().map(Capability::as_str).collect();

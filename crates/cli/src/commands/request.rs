@@ -14,7 +14,7 @@ use crate::session::Session;
 /// No body is read that is longer.
 const LARGEST_BODY: u64 = 64 << 20;
 
-/// Send a request of the remote's own API with the account's credentials, and print the answer
+/// Send a request of the remote's own API
 #[derive(Debug, Args)]
 #[command(
     override_usage = "unicrm request [OPTIONS] [NAME] <METHOD> <PATH>",
@@ -66,7 +66,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     print(&response, global.json)?;
     eprintln!("HTTP {}", response.status);
     Ok(match response.status {
-        401 => Exit::of(&unicrm_core::Error::new(unicrm_core::ErrorKind::Unauthenticated, "401")),
+        401 => Exit::REFUSED,
         403 => Exit::FORBIDDEN,
         400.. => Exit::FAILED,
         _ => Exit::DONE,

@@ -8,7 +8,7 @@ use crate::errors::{Exit, Result};
 use crate::output::{self, Sheet};
 use crate::session::Session;
 
-/// Show the fields of an object as this user sees them: types, picklists, required, custom, writable
+/// Show the fields of an object as this user sees them
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  unicrm schema contacts -a acme")]
 pub(crate) struct Arguments {
@@ -35,7 +35,11 @@ fn print(schema: &Schema) -> Result<()> {
     output::line(format!("{}: {}\n", schema.kind.plural(), schema.remote_objects.join(", ")))?;
     let mut sheet = Sheet::new(&["unified", "remote", "type", "flags", "values"]);
     for field in &schema.fields {
-        let remote = format!("{}.{}", field.remote_object, field.remote);
+        // With one remote object behind it, every field is of that.
+        let remote = match schema.remote_objects.as_slice() {
+            [_] => field.remote.clone(),
+            _ => format!("{}.{}", field.remote_object, field.remote),
+        };
         let unified = field.unified.as_deref().unwrap_or_default();
         sheet.row([unified, &remote, &kind(field), &flags(field), &values(field)]);
     }

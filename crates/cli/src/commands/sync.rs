@@ -10,7 +10,7 @@ use crate::output::{self, Sheet};
 use crate::progress::Progress;
 use crate::session::Session;
 
-/// Bring the store up to date with the remote: the first time everything, later what changed
+/// Bring the store up to date with the remote
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  unicrm sync acme\n  unicrm sync acme --object contacts --object accounts --json\n\n\
@@ -25,13 +25,24 @@ pub(crate) struct Arguments {
     /// Read everything again, not only what changed
     #[arg(long)]
     full: bool,
+    /// How many objects are read at once
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=10))]
+    concurrency: u8,
+    /// At most so many records a page; smaller pages need less memory and more calls [default: the provider's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    page_size: Option<u32>,
 }
 
 pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     let session = Session::open(global).await?;
     let account = session.account(arguments.account.name()).await?;
     let provider = session.connect(&account).await?;
-    let options = Options { objects: arguments.objects, full: arguments.full, ..Options::default() };
+    let options = Options {
+        objects: arguments.objects,
+        full: arguments.full,
+        concurrency: usize::from(arguments.concurrency),
+        page_size: arguments.page_size,
+    };
     let progress = Progress::new();
     let show = |event: &unicrm_sync::Event<'_>| progress.show(event);
     let summary = unicrm_sync::sync(&*provider, &*session.store, account.id, &options, &show).await;
@@ -53,7 +64,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
 /// The summary as a table.
 pub(crate) fn print(summary: &Summary) -> Result<()> {
     let header = ["object", "read", "created", "updated", "deleted", "unchanged", "rejected", "status"];
-    let mut sheet = Sheet::new(&header).numbers(1..=6);
+    let mut sheet = Sheet::new(&header).tight().whole(0).numbers(1..=6);
     let counts = |tally: &unicrm_sync::Tally| {
         [tally.read, tally.created, tally.updated, tally.deleted, tally.unchanged, tally.rejected]
     };

@@ -7,7 +7,7 @@ use crate::errors::{Exit, Failure, Result};
 use crate::output;
 use crate::session::Session;
 
-/// Remove a linked account with its credentials and its records in the store; nothing changes at the remote
+/// Remove a linked account and its records from the store
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  unicrm unlink acme")]
 pub(crate) struct Arguments {
@@ -24,7 +24,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     };
     let session = Session::open(global).await?;
     let account = session.account(Some(name)).await?;
-    session.store.unlink(account.id).await?;
+    session.unlink(&account).await?;
     if global.json {
         output::json(&serde_json::json!({ "id": account.id, "name": account.name }))?;
     } else {

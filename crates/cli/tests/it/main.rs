@@ -1,3 +1,11 @@
 //! The real binary, as people and scripts use it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod demo;
+mod emulator;
+mod link;
+mod records;
+mod support;
+mod sync;
+mod usage;

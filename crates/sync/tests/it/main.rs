@@ -1,5 +1,7 @@
 //! The machine by itself, and whole syncs from a provider in memory into a store in memory.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod faults;
 mod interrupted;
 mod machine;

@@ -23,7 +23,7 @@ const NAME: &str = "demo";
 const MANY_CONTACTS: u64 = 20_000;
 const SMALL_PAGE: u32 = 500;
 
-/// Start a Salesforce org on this machine, link it, sync it, change it, and sync again
+/// Show the whole way once, with a Salesforce org on this machine
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  unicrm demo\n  unicrm demo --contacts 100000 --db demo.db\n\n\
     Nothing leaves this machine. Without --db nothing stays on it either.")]
@@ -136,7 +136,7 @@ impl Stage {
             ))
             .advice("choose another --db, or leave it out"));
         }
-        self.session.store.unlink(last.id).await?;
+        self.session.unlink(&last).await?;
         Ok(())
     }
 

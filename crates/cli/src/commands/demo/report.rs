@@ -127,14 +127,10 @@ impl Outcome {
                 output::line(format!("  unicrm {command} -a demo --db {db}"))?;
             }
         } else {
-            output::line(
-                "  unicrm demo --db demo.db              keeps the records, to look at with `unicrm list`",
-            )?;
+            output::line("  unicrm demo --db demo.db         keeps the records, for `unicrm list`")?;
         }
-        output::line(
-            "  unicrm emulator salesforce            an org that stays, with the commands to link it",
-        )?;
-        output::line("  unicrm link salesforce --help         links a real org")
+        output::line("  unicrm emulator salesforce       an org that stays, to be linked")?;
+        output::line("  unicrm link salesforce --help    links a real org")
     }
 }
 
