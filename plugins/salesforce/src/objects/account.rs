@@ -189,3 +189,122 @@ pub(crate) fn encode(account: &Account, cx: &MapContext) -> RemoteRecord {
     remote.set_day("LastActivityDate", account.last_activity_at);
     remote
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::FieldFacts;
+    use crate::objects::tests::{create, cx, patch, read, refused, update, with_field, writable};
+    use crate::read::source::Source;
+
+    fn account(json: &str) -> AccountPatch {
+        patch(json)
+    }
+
+    #[test]
+    fn everything_that_has_a_place_is_written() {
+        let all = account(
+            r#"{
+                "name": "K-LINK", "description": "What it is", "industry": "Technology", "website": "https://klink.example",
+                "number_of_employees": 40, "owner": {"remote_id": "005ak000002nRJAAA2"},
+                "addresses": [
+                    {"street_1": "1 Market St", "street_2": "Floor 2\r\nRoom 3", "city": "Oakland", "state": "CA",
+                        "postal_code": "94601", "country": "US", "address_type": "Shipping"},
+                    {"street_1": "2 Side St", "city": "Reno", "state": "NV", "postal_code": "89501", "country": "US",
+                        "address_type": "billing"}
+                ],
+                "phone_numbers": [{"phone_number": "1", "phone_number_type": "Fax"}, {"phone_number": "2", "phone_number_type": "work"}],
+                "last_activity_at": "2022-02-10T00:00:00Z", "remote_updated_at": "2022-02-10T00:00:00Z",
+                "remote_created_at": "2022-02-10T00:00:00Z", "account_url": "x", "remote_was_deleted": false
+            }"#,
+        );
+        insta::assert_snapshot!(create(all, &cx()));
+    }
+
+    #[test]
+    fn an_update_writes_what_differs() {
+        let json = r#"{"Id":"001ak00000OKNPHAA5","Name":"K-LINK","NumberOfEmployees":40.0,"Industry":"Technology","Phone":"1"}"#;
+        let cases = [
+            (r#"{"name":"K-LINK","number_of_employees":40,"industry":"Technology"}"#, ""),
+            (
+                r#"{"number_of_employees":41,"industry":null,"description":"  "}"#,
+                "Account.Industry = null\nAccount.NumberOfEmployees = 41\n",
+            ),
+            (r#"{"number_of_employees":null}"#, "Account.NumberOfEmployees = null\n"),
+            (
+                r#"{"phone_numbers":[{"phone_number":"2","phone_number_type":"Work"}]}"#,
+                "Account.Phone = \"2\"\n",
+            ),
+        ];
+        for (given, lines) in cases {
+            assert_eq!(
+                update(read::<Account>(Source::Account, json), account(given), &cx()),
+                lines,
+                "{given}"
+            );
+        }
+    }
+
+    #[test]
+    fn addresses_need_a_type() {
+        let lines = "/addresses/0/address_type refused: there is place for BILLING and SHIPPING\n";
+        for address in [r#"{"city":"a"}"#, r#"{"city":"a","address_type":"MAILING"}"#] {
+            assert_eq!(create(account(&format!("{{\"addresses\":[{address}]}}")), &cx()), lines, "{address}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_person_is_its_contacts() {
+        let person: Account =
+            read(Source::Account, r#"{"Id":"001ak00000OKNPHAA5","Name":"Gil","IsPersonAccount":true}"#);
+        let lines = "Account.Name = \"Zoë\"\n/name refused: this account is a person: write the names of the contact in PersonContactId\n";
+        assert_eq!(update(person.clone(), account(r#"{"name":"Zoë"}"#), &cx()), lines);
+        assert_eq!(update(person, account(r#"{"name":"Gil"}"#), &cx()), "");
+    }
+
+    #[test]
+    fn whole_numbers_in_any_notation() {
+        for (number, employees) in
+            [("5", 5), ("5.0", 5), ("5E2", 500), ("1.2e1", 12), ("\"7\"", 7), ("-0", 0)]
+        {
+            let json = format!("{{\"Id\":\"001ak00000OKNPHAA5\",\"NumberOfEmployees\":{number}}}");
+            let read: Account = read(Source::Account, &json);
+            assert_eq!(read.number_of_employees, Some(employees), "{number}");
+        }
+        for number in ["5.5", "true", "\"many\"", "1e40", "{}"] {
+            let json = format!("{{\"Id\":\"001ak00000OKNPHAA5\",\"NumberOfEmployees\":{number}}}");
+            assert_eq!(refused(Source::Account, &json).0, Some("NumberOfEmployees"), "{number}");
+        }
+        let lines =
+            "/number_of_employees refused: NumberOfEmployees holds whole numbers of at most 8 digits\n";
+        assert_eq!(create(account(r#"{"number_of_employees":100000000}"#), &cx()), lines);
+        assert_eq!(
+            create(account(r#"{"number_of_employees":-99999999}"#), &cx()),
+            "Account.NumberOfEmployees = -99999999\n"
+        );
+    }
+
+    #[test]
+    fn what_the_describe_does_not_allow_is_said() {
+        let name = r#"{"name":"Zoë"}"#;
+        let limited = |facts: FieldFacts| with_field(cx(), "Account", "Name", facts);
+        let usual = || writable("Account", "Name");
+        let short = limited(FieldFacts { length: 2, ..usual() });
+        assert_eq!(create(account(name), &short), "/name refused: Account.Name holds 2 characters, not 3\n");
+        let fits = limited(FieldFacts { length: 3, ..usual() });
+        assert_eq!(create(account(name), &fits), "Account.Name = \"Zoë\"\n");
+        let read_only = limited(FieldFacts { createable: false, updateable: false, ..usual() });
+        assert_eq!(
+            create(account(name), &read_only),
+            "/name read_only: this user can read Account.Name and not write it\n"
+        );
+        let once = limited(FieldFacts { updateable: false, ..usual() });
+        assert_eq!(create(account(name), &once), "Account.Name = \"Zoë\"\n");
+        let before: Account = read(Source::Account, r#"{"Id":"001ak00000OKNPHAA5"}"#);
+        let lines = "/name refused: Account.Name can be set only when the record is made: make a new record instead\n";
+        assert_eq!(update(before, account(name), &once), lines);
+        let hidden = with_field(cx(), "Account", "Fax", writable("Account", "Fax"));
+        let lines = "/name refused: Account.Name is not visible to this user: grant access to the field, or leave it out\n";
+        assert_eq!(create(account(name), &hidden), lines);
+    }
+}

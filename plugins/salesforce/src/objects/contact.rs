@@ -187,3 +187,229 @@ pub(crate) fn encode(contact: &Contact, cx: &MapContext) -> RemoteRecord {
     remote.set_day("LastActivityDate", contact.last_activity_at);
     remote
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::tests::{
+        create, cx, patch, read, refused, remote_fields, rich_cx, update, update_blindly,
+    };
+    use crate::read::source::Source;
+
+    const GIL: &str = r#"{"Id":"003ak000003dQCGAA2","FirstName":"Gil","LastName":"Feig","AccountId":"001ak00000OKNPHAA5",
+        "MailingCity":"San Francisco","OtherCity":"Reno","Email":"gil@klink.example","Phone":"1","Fax":"2"}"#;
+
+    fn gil() -> Contact {
+        read(Source::Contact, GIL)
+    }
+
+    fn contact(json: &str) -> ContactPatch {
+        patch(json)
+    }
+
+    #[test]
+    fn a_contact_as_clients_of_the_unified_api_send_it_is_written() {
+        let seed = contact(
+            r#"{
+                "id": "550e8400-e29b-41d4-a716-446655440000", "remote_id": "19202938",
+                "created_at": "2021-09-15T00:00:00Z", "modified_at": "2021-10-16T00:00:00Z",
+                "first_name": "Gil", "last_name": "Feig",
+                "account": {"remote_id": "001ak00000OKNPH"}, "owner": {"remote_id": "005ak000002nRJAAA2"},
+                "addresses": [{"street_1": "50 Bowling Green Dr", "street_2": "Golden Gate Park", "city": "San Francisco",
+                    "state": "CA", "postal_code": "94122", "country": "US", "address_type": "Shipping",
+                    "created_at": "2021-09-15T00:00:00Z", "modified_at": "2021-10-16T00:00:00Z"}],
+                "email_addresses": [{"email_address": "hello@klink.example", "email_address_type": "Work"}],
+                "phone_numbers": [{"phone_number": "+13785579223", "phone_number_type": "Mobile",
+                    "created_at": "2021-09-15T00:00:00Z", "modified_at": "2021-10-16T00:00:00Z"}],
+                "last_activity_at": "2022-02-10T00:00:00Z", "remote_created_at": "2021-11-10T00:00:00Z",
+                "remote_was_deleted": true
+            }"#,
+        );
+        insta::assert_snapshot!(create(seed, &cx()));
+    }
+
+    #[test]
+    fn all_places_are_written_and_types_in_any_case() {
+        let all = contact(
+            r#"{
+                "addresses": [{"city": "Reno", "address_type": "other"}, {"city": "Oakland", "address_type": "Mailing"}],
+                "email_addresses": [{"email_address": "a@b", "email_address_type": "work"}],
+                "phone_numbers": [
+                    {"phone_number": "1", "phone_number_type": "WORK"}, {"phone_number": "2", "phone_number_type": "mobile"},
+                    {"phone_number": "3", "phone_number_type": "Home"}, {"phone_number": "4", "phone_number_type": "other"},
+                    {"phone_number": "5", "phone_number_type": "Assistant"}, {"phone_number": " 6 ", "phone_number_type": "FAX"}
+                ],
+                "remote_fields": [{"remote_field_class": "Contact.Level__c", "value": 5}]
+            }"#,
+        );
+        insta::assert_snapshot!(create(all, &cx()));
+    }
+
+    #[test]
+    fn addresses_without_a_place_of_their_own_take_a_free_one() {
+        let cases = [
+            (
+                r#"[{"city":"a"}]"#,
+                "Contact.MailingCity = \"a\"\n/addresses/0 place_taken: an address without a type has no place of its own and is kept as MAILING\n",
+            ),
+            (
+                r#"[{"city":"a","address_type":"BILLING"}]"#,
+                "Contact.OtherCity = \"a\"\n/addresses/0 place_taken: BILLING has no place of its own and is kept as OTHER\n",
+            ),
+            (
+                r#"[{"city":"a","address_type":"SHIPPING"},{"city":"b","address_type":"MAILING"}]"#,
+                "Contact.MailingCity = \"b\"\n/addresses/0 refused: all places that could hold this address are taken\n",
+            ),
+            (
+                r#"[{"city":"a","address_type":"HOME"}]"#,
+                "/addresses/0/address_type refused: there is place for MAILING and OTHER\n",
+            ),
+            (
+                r#"[{"city":"a","address_type":"OTHER"},{"city":"b","address_type":"OTHER"}]"#,
+                "Contact.OtherCity = \"a\"\n/addresses/1 refused: there is another address of this type, and place for one only\n",
+            ),
+        ];
+        for (addresses, lines) in cases {
+            let written = create(contact(&format!("{{\"addresses\":{addresses}}}")), &cx());
+            assert_eq!(written, lines, "{addresses}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_place_is_refused() {
+        let cases = [
+            (
+                r#"{"phone_numbers":[{"phone_number":"1","phone_number_type":"Car"}]}"#,
+                "/phone_numbers/0/phone_number_type refused: there is place for Work, Mobile, Home, Other, Assistant, Fax\n",
+            ),
+            (
+                r#"{"phone_numbers":[{"phone_number":"1","phone_number_type":"Fax"},{"phone_number":"2","phone_number_type":"Fax"}]}"#,
+                "Contact.Fax = \"1\"\n/phone_numbers/1 refused: there is another number of this type, and place for one only\n",
+            ),
+            (
+                r#"{"email_addresses":[{"email_address":"a@b"},{"email_address":"c@d"}]}"#,
+                "Contact.Email = \"a@b\"\n/email_addresses/1 refused: there is place for one e-mail address only\n",
+            ),
+            (
+                r#"{"email_addresses":[{"email_address":"a@b","email_address_type":"Private"}]}"#,
+                "Contact.Email = \"a@b\"\n/email_addresses/0 place_taken: Private has no place of its own and is kept as Work\n",
+            ),
+            (
+                r#"{"account":{"remote_id":"003ak000003dQCGAA2"}}"#,
+                "/account refused: 003ak000003dQCGAA2 is not an id that begins with 001\n",
+            ),
+            (
+                r#"{"owner":"550e8400-e29b-41d4-a716-446655440000"}"#,
+                "/owner refused: a reference without a remote id is not an id that begins with 005\n",
+            ),
+            (
+                r#"{"remote_fields":[{"remote_field_class":"x","value":1},{"remote_field_class":"Contact.Email","value":"a"}]}"#,
+                "/remote_fields/0 refused: the class names no remote field: give its remote_key_name\n\
+                 /remote_fields/1 refused: Email belongs to a unified field: write that one\n",
+            ),
+        ];
+        for (json, lines) in cases {
+            assert_eq!(create(contact(json), &cx()), lines, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_update_writes_what_differs_and_clears_what_a_list_leaves_out() {
+        let cases = [
+            (r#"{"first_name":" Gil ","last_name":"Feig","account":{"remote_id":"001ak00000OKNPHAA5"}}"#, ""),
+            (r#"{"first_name":null,"account":null}"#, "Contact.FirstName = null\nContact.AccountId = null\n"),
+            (
+                r#"{"addresses":[{"city":"Oakland","address_type":"MAILING"}]}"#,
+                "Contact.MailingCity = \"Oakland\"\nContact.OtherCity = null\n",
+            ),
+            (r#"{"addresses":null}"#, "Contact.MailingCity = null\nContact.OtherCity = null\n"),
+            (
+                r#"{"phone_numbers":[{"phone_number":"1","phone_number_type":"Work"}]}"#,
+                "Contact.Fax = null\n",
+            ),
+            (r#"{"email_addresses":[]}"#, "Contact.Email = null\n"),
+            (
+                r#"{"email_addresses":[{"email_address":"gil@klink.example","email_address_type":"WORK"}]}"#,
+                "",
+            ),
+        ];
+        for (json, lines) in cases {
+            assert_eq!(update(gil(), contact(json), &cx()), lines, "{json}");
+        }
+        let blind = update_blindly(
+            "003ak000003dQCGAA2",
+            contact(r#"{"email_addresses":[],"first_name":"Gil"}"#),
+            &cx(),
+        );
+        assert_eq!(blind, "Contact.FirstName = \"Gil\"\nContact.Email = null\n");
+    }
+
+    #[test]
+    fn orgs_with_picklists_of_states_and_countries_take_codes() {
+        let coded = r#"{"addresses":[{"state":"CA","country":"US","address_type":"MAILING"}]}"#;
+        let lines = "Contact.MailingStateCode = \"CA\"\nContact.MailingCountryCode = \"US\"\n";
+        assert_eq!(create(contact(coded), &rich_cx()), lines);
+        let named =
+            r#"{"addresses":[{"state":"California","country":"Etats-Unis","address_type":"MAILING"}]}"#;
+        let lines = "Contact.MailingState = \"California\"\nContact.MailingCountry = \"Etats-Unis\"\n";
+        assert_eq!(create(contact(named), &rich_cx()), lines);
+        let american: Contact =
+            read(Source::Contact, r#"{"Id":"003ak000003dQCGAA2","MailingCountryCode":"US"}"#);
+        let lines = "Contact.MailingCountry = \"Canada\"\nContact.MailingCountryCode = null\n";
+        let canada = r#"{"addresses":[{"country":"Canada","address_type":"MAILING"}]}"#;
+        assert_eq!(update(american, contact(canada), &rich_cx()), lines);
+    }
+
+    #[test]
+    fn the_person_of_a_person_account_stays_with_it() {
+        let json = r#"{"Id":"003ak000003dQCGAA2","AccountId":"001ak00000OKNPHAA5","IsPersonAccount":true}"#;
+        let person: Contact = read(Source::Contact, json);
+        let lines = "Contact.AccountId = null\n/account refused: this contact is the person of a person account and cannot leave it\n";
+        assert_eq!(update(person, contact(r#"{"account":null}"#), &cx()), lines);
+    }
+
+    #[test]
+    fn a_wrong_type_names_the_field_and_the_record() {
+        let cases = [
+            (r#""Email":5"#, "Email", "expected text"),
+            (r#""IsDeleted":"yes""#, "IsDeleted", "expected true or false"),
+            (r#""OwnerId":"005""#, "OwnerId", "expected an id of 15 or 18 characters"),
+            (r#""OwnerId":"005ak000002nRJA-A2""#, "OwnerId", "expected an id of 15 or 18 characters"),
+            (r#""CreatedDate":"2021-11-10""#, "CreatedDate", "expected a date with a time and an offset"),
+            (
+                r#""LastActivityDate":"2021-11-10T00:00:00.000Z""#,
+                "LastActivityDate",
+                "expected a date without a time",
+            ),
+            (r#""MailingStreet":{}"#, "MailingStreet", "expected text"),
+            (r#""MailingCountryCode":"US","MailingCountry":1"#, "MailingCountry", "expected text"),
+        ];
+        for (member, field, message) in cases {
+            let json = format!("{{\"Id\":\"003ak000003dQCGAA2\",{member}}}");
+            assert_eq!(refused(Source::Contact, &json), (Some(field), message.to_owned()), "{member}");
+        }
+        assert_eq!(
+            refused(Source::Contact, r#"{"Id":null}"#),
+            (Some("Id"), "expected the record's id".to_owned())
+        );
+        assert_eq!(refused(Source::Contact, "[1]").0, None);
+    }
+
+    #[test]
+    fn bulk_texts_are_understood() {
+        let json =
+            r#"{"Id":"003ak000003dQCG","IsDeleted":"true","FirstName":"","Email":"","CreatedDate":""}"#;
+        let bulk: Contact = read(Source::Contact, json);
+        assert_eq!(bulk.remote_id.as_ref().map(|id| id.as_str()), Some("003ak000003dQCGAA2"));
+        assert_eq!((bulk.remote_was_deleted, bulk.first_name.as_deref()), (Some(true), None));
+        assert!(bulk.email_addresses.is_empty() && bulk.remote_created_at.is_none());
+    }
+
+    #[test]
+    fn a_queue_is_no_owner_and_stays_a_remote_field() {
+        let queued: Contact =
+            read(Source::Contact, r#"{"Id":"003ak000003dQCGAA2","OwnerId":"00Gak000002nRJAAA2"}"#);
+        assert_eq!(queued.owner, None);
+        assert_eq!(remote_fields(&queued), [("OwnerId".to_owned(), "\"00Gak000002nRJAAA2\"".to_owned())]);
+    }
+}

@@ -217,3 +217,59 @@ impl Mapper<'_> {
 fn is<T>(reference: &Ref<T>, id: &str) -> bool {
     reference.remote_id().is_some_and(|known| known.as_str() == id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::known_fields;
+    use crate::objects::tests::cx;
+
+    #[test]
+    fn rows_do_not_inherit_from_each_other() {
+        let cx = cx();
+        let classes = SourceClasses::new("Contact", known_fields(Source::Contact), None, []);
+        let mut decoder = Decoder::new(Source::Contact, &classes, &cx);
+        let mut row = |members: &str| {
+            let json = format!("{{\"Id\":\"003ak000003dQCGAA2\",{members}}}");
+            let decoded = decoder.decode(&json, Extras::default()).expect(members);
+            let reference = |name: &str| decoded.record.get(name).map(|value| value.to_string());
+            (reference("owner"), reference("account"), decoded.stamp.is_some(), decoded.merged_into.is_some())
+        };
+        let full = row(
+            r#""OwnerId":"005ak000002nRJAAA2","AccountId":"001ak00000OKNPHAA5","SystemModstamp":"2022-02-10T00:00:01.000Z",
+                "MasterRecordId":"003ak000003dQCGAA2""#,
+        );
+        assert!(full.0.is_some() && full.1.is_some() && full.2 && full.3);
+        let again = row(r#""OwnerId":"005ak000002nRJAAA2","AccountId":"001ak00000OKNPHAA5""#);
+        assert_eq!((&again.0, &again.1, again.2, again.3), (&full.0, &full.1, false, false));
+        let other = row(r#""OwnerId":"005ak000002nRJBAA2","AccountId":"001ak00000OKNPIAA5""#);
+        assert!(other.0.is_some() && other.0 != full.0 && other.1.is_some() && other.1 != full.1);
+        assert_eq!(row("\"LastName\":\"x\""), (None, None, false, false));
+    }
+
+    #[test]
+    fn an_error_says_which_record_and_which_field() {
+        let cx = cx();
+        let error = |source: Source, json: &str| {
+            let classes = SourceClasses::new(source.sobject(), known_fields(source), None, []);
+            Decoder::new(source, &classes, &cx).decode(json, Extras::default()).expect_err(json).to_string()
+        };
+        let cases = [
+            (
+                Source::Contact,
+                r#"{"Id":"003ak000003dQCG","Email":5}"#,
+                "record 003ak000003dQCGAA2: Email: expected text",
+            ),
+            (Source::Stage, r#"{"ApiName":"Won","MasterLabel":5}"#, "record Won: MasterLabel: expected text"),
+            (Source::User, r#"{"Id":"x"}"#, "record x: Id: expected an id of 15 or 18 characters"),
+            (Source::User, "{}", "a record without an id: Id: expected the record's id"),
+        ];
+        for (source, json, sentence) in cases {
+            assert_eq!(error(source, json), sentence);
+        }
+        assert!(
+            error(Source::Task, "[")
+                .starts_with("a record without an id: the row is not the JSON of a record: ")
+        );
+    }
+}

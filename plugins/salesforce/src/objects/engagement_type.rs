@@ -130,3 +130,60 @@ pub(super) fn decode(remote: &RemoteRecord, cx: &MapContext) -> Result<Engagemen
     read.name = text("Label");
     Ok(read)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::tests::{create, cx, linked_account, patch};
+
+    #[test]
+    fn an_org_has_the_bare_sorts_and_its_own() {
+        let made: Vec<_> = all(&cx())
+            .iter()
+            .map(|sort| {
+                let id = sort.remote_id.as_ref().map_or("", |id| id.as_str());
+                assert_eq!(sort.id, Some(Id::compute(linked_account(), id)));
+                let activity = sort.activity_type.as_ref().map_or("", |activity| activity.as_str());
+                format!("{id} {activity} {}", sort.name.as_deref().unwrap_or_default())
+            })
+            .collect();
+        assert_eq!(
+            made,
+            [
+                "Event MEETING Event",
+                "Task:Call CALL Call",
+                "Task:Email EMAIL Email",
+                "Task:ListEmail EMAIL List Email",
+                "Event.Type:Demo MEETING Demo (label)",
+                "Task.Type:Cold call CALL Cold call (label)",
+                "Task.Type:Mailing EMAIL Mailing (label)",
+            ]
+        );
+    }
+
+    #[test]
+    fn remote_ids_say_the_sort() {
+        for (id, sort, subtype) in [
+            ("Event", Sort::Event(None), None),
+            ("Event.Type:a.Type:b", Sort::Event(Some("a.Type:b")), None),
+            ("Task:Call", Sort::Task("Call"), Some("Call")),
+            ("Task:Email", Sort::Task("Email"), Some("Email")),
+            ("Task:ListEmail", Sort::Task("ListEmail"), Some("ListEmail")),
+            ("Task.Type:E-Mail", Sort::TaskType("E-Mail"), Some("Email")),
+            ("Task.Type:Visit", Sort::TaskType("Visit"), Some("Call")),
+        ] {
+            assert_eq!(Sort::parse(id), Some(sort), "{id}");
+            assert_eq!(sort.remote_id(), id);
+            assert_eq!(sort.subtype(), subtype, "{id}");
+        }
+        for id in ["", "Task", "Task:Cadence", "Event.Type:", "Case.Type:x", "Event.Type"] {
+            assert_eq!(Sort::parse(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn engagement_types_are_not_written() {
+        let named: unicrm_core::EngagementTypePatch = patch(r#"{"name":"x"}"#);
+        assert_eq!(create(named, &cx()), "/name read_only: this is only read: it is not written\n");
+    }
+}

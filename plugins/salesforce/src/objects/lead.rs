@@ -243,3 +243,134 @@ pub(crate) fn encode(lead: &Lead, cx: &MapContext) -> RemoteRecord {
     remote.set_instant("SystemModstamp", lead.remote_updated_at);
     remote
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::Extras;
+    use crate::objects::tests::{create, cx, decode, patch, read, refused, update, update_blindly};
+    use crate::read::source::Source;
+
+    fn lead(json: &str) -> LeadPatch {
+        patch(json)
+    }
+
+    fn with_status(label: &str) -> Lead {
+        read(
+            Source::Lead,
+            &format!("{{\"Id\":\"00Q6g00000D3CNyEAN\",\"Status\":\"{label}\",\"IsConverted\":false}}"),
+        )
+    }
+
+    #[test]
+    fn a_lead_as_clients_of_the_unified_api_send_it_is_written() {
+        let seed = lead(
+            r#"{
+                "owner": {"remote_id": "0056g000004AiJXAA0"}, "lead_source": "API Blogger", "title": "Co-Founder",
+                "company": "K-LINK", "first_name": "Gil", "last_name": "Feig",
+                "addresses": [{"street_1": "50 Bowling Green Dr", "street_2": "Golden Gate Park", "city": "San Francisco",
+                    "state": "CA", "postal_code": "94122", "country": "US", "address_type": "Shipping"}],
+                "email_addresses": [{"email_address": "hello@klink.example", "email_address_type": "Work"}],
+                "phone_numbers": [{"phone_number": "1", "phone_number_type": "Mobile"},
+                    {"phone_number": "2", "phone_number_type": "Work"}, {"phone_number": "3", "phone_number_type": "Fax"}],
+                "remote_updated_at": "2022-02-10T00:00:00Z", "remote_created_at": "2021-11-10T00:00:00Z",
+                "converted_date": "2022-03-10T00:00:00Z", "converted_contact": {"remote_id": "0036g00000BdtE7AAJ"},
+                "converted_account": {"remote_id": "0016g00000CYNqKAAX"}, "remote_was_deleted": true, "lead_url": "x"
+            }"#,
+        );
+        insta::assert_snapshot!(create(seed, &cx()));
+    }
+
+    #[test]
+    fn a_lead_has_one_address() {
+        let two = lead(r#"{"addresses":[{"city":"a"},{"city":"b","address_type":"BILLING"}]}"#);
+        let lines =
+            "Lead.City = \"a\"\n/addresses/1 refused: all places that could hold this address are taken\n";
+        assert_eq!(create(two, &cx()), lines);
+    }
+
+    #[test]
+    fn the_status_follows_from_conversion_and_label() {
+        let configured = {
+            let mut cx = cx();
+            cx.org.lead_labels = Some(vec![("working - contacted".to_owned(), LeadStatus::Closed)]);
+            cx
+        };
+        let read = |json: &str, cx: &MapContext| {
+            let json = format!("{{\"Id\":\"00Q6g00000D3CNyEAN\",{json}}}");
+            let record = decode(Source::Lead, &json, Extras::default(), cx).expect("a lead").record;
+            record.get("status").map(|status| status.to_string())
+        };
+        let cases = [
+            (r#""Status":"Open - Not Contacted","IsConverted":true"#, &cx(), Some("QUALIFIED")),
+            (r#""Status":"Closed - Converted""#, &cx(), Some("QUALIFIED")),
+            (r#""Status":"Working - Contacted","IsConverted":false"#, &cx(), Some("OPEN")),
+            (r#""Status":"unqualified""#, &cx(), Some("UNQUALIFIED")),
+            (r#""Status":"Closed - Not Converted""#, &cx(), Some("CLOSED")),
+            (r#""Status":"Something else""#, &cx(), Some("OPEN")),
+            (r#""Status":"Working - Contacted""#, &configured, Some("CLOSED")),
+            (r#""Status":"Unqualified""#, &configured, Some("OPEN")),
+            (r#""IsConverted":true"#, &cx(), Some("QUALIFIED")),
+            (r#""IsConverted":false"#, &cx(), None),
+        ];
+        for (json, cx, status) in cases {
+            assert_eq!(read(json, cx).as_deref(), status, "{json}");
+        }
+        assert_eq!(
+            refused(Source::Lead, r#"{"Id":"00Q6g00000D3CNyEAN","ConvertedDate":"soon"}"#).0,
+            Some("ConvertedDate")
+        );
+    }
+
+    #[test]
+    fn a_written_status_is_a_label() {
+        let opened = "Lead.Status = \"Open - Not Contacted\"\n/status label_chosen: OPEN is written as the status \"Open - Not Contacted\"\n";
+        let cases = [
+            (r#"{"status":"unqualified"}"#, "Working - Contacted", "Lead.Status = \"Unqualified\"\n"),
+            (r#"{"status":"UNQUALIFIED"}"#, "Unqualified", ""),
+            (r#"{"status":"OPEN"}"#, "Working - Contacted", ""),
+            (r#"{"status":"OPEN"}"#, "Unqualified", opened),
+            (r#"{"status":"working - contacted"}"#, "Unqualified", "Lead.Status = \"Working - Contacted\"\n"),
+            (
+                r#"{"status":"QUALIFIED"}"#,
+                "Unqualified",
+                "/status refused: a lead becomes QUALIFIED by conversion: convert it\n",
+            ),
+            (
+                r#"{"status":null}"#,
+                "Unqualified",
+                "/status refused: a lead always has a status: name one, or leave the field out\n",
+            ),
+            (
+                r#"{"status":"Lukewarm"}"#,
+                "Unqualified",
+                "/status refused: Lukewarm does not stand for one label of this org: name one of Open - Not Contacted, \
+                 Working - Contacted, Closed - Converted, Closed - Not Converted, Unqualified\n",
+            ),
+            (
+                r#"{"status":"OPEN","remote_fields":[{"remote_field_class":"Lead.Status","value":"Working - Contacted"}]}"#,
+                "Unqualified",
+                "Lead.Status = \"Working - Contacted\"\n",
+            ),
+        ];
+        for (json, before, lines) in cases {
+            assert_eq!(update(with_status(before), lead(json), &cx()), lines, "{json}");
+        }
+        assert_eq!(
+            create(lead(r#"{"status":"CLOSED"}"#), &cx()).lines().next(),
+            Some("Lead.Status = \"Closed - Not Converted\"")
+        );
+        let mut several = cx();
+        several.org.lead_statuses.retain(|status| !status.is_default);
+        several.org.lead_statuses.push(crate::objects::LeadStatusRow {
+            api_name: "Nurturing".to_owned(),
+            is_converted: false,
+            is_default: false,
+            sort_order: 9,
+        });
+        let lines = "/status refused: OPEN does not stand for one label of this org: name one of Working - Contacted, Nurturing\n";
+        assert_eq!(create(lead(r#"{"status":"OPEN"}"#), &several), lines);
+        let label = lead(r#"{"remote_fields":[{"remote_field_class":"Lead.Status","value":"Unqualified"}]}"#);
+        assert_eq!(update_blindly("00Q6g00000D3CNyEAN", label, &cx()), "Lead.Status = \"Unqualified\"\n");
+    }
+}

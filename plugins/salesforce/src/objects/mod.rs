@@ -11,8 +11,8 @@ mod encode;
 mod engagement;
 mod engagement_type;
 pub mod laws;
-pub mod measure;
 mod lead;
+pub mod measure;
 mod note;
 mod opportunity;
 mod parts;
@@ -20,7 +20,7 @@ mod remote_fields;
 mod stage;
 mod task;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod user;
 mod wire;
 mod write;

@@ -207,3 +207,167 @@ pub(crate) fn encode(deal: &Opportunity, cx: &MapContext) -> RemoteRecord {
     remote.set_day("LastActivityDate", deal.last_activity_at);
     remote
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::Extras;
+    use crate::objects::FieldFacts;
+    use crate::objects::tests::{
+        create, cx, decode, patch, read, refused, update, update_blindly, with_field, writable,
+    };
+    use crate::read::source::Source;
+
+    const ID: &str = "0066g00000CYNqKAAX";
+
+    fn deal(json: &str) -> OpportunityPatch {
+        patch(json)
+    }
+
+    fn at_stage(stage: &str, closed: bool, won: bool) -> Opportunity {
+        let json = format!(
+            "{{\"Id\":\"{ID}\",\"StageName\":\"{stage}\",\"IsClosed\":{closed},\"IsWon\":{won},\"Amount\":100.50,\
+             \"CloseDate\":\"2022-02-10\"}}"
+        );
+        read(Source::Opportunity, &json)
+    }
+
+    #[test]
+    fn everything_that_has_a_place_is_written() {
+        let all = deal(
+            r#"{
+                "name": "Needs Integrations", "description": "Needs a Unified API", "amount": 1234567890123456.70,
+                "owner": {"remote_id": "0056g000004AiJXAA0"}, "account": {"remote_id": "0016g00000CYNqKAAX"},
+                "stage": {"remote_id": "Closed Won"}, "status": "won", "close_date": "2022-02-10T00:00:01Z",
+                "last_activity_at": "2022-02-10T00:00:00Z", "remote_created_at": "2021-11-10T00:00:00Z",
+                "remote_was_deleted": true, "opportunity_url": "x",
+                "remote_fields": [{"remote_field_class": "Opportunity.CurrencyIsoCode", "value": "EUR"}]
+            }"#,
+        );
+        insta::assert_snapshot!(create(all, &cx()));
+    }
+
+    #[test]
+    fn the_status_follows_from_the_flags_or_from_the_stage() {
+        let cases = [
+            (r#""IsClosed":true,"IsWon":true"#, Some("WON")),
+            (r#""IsClosed":true,"IsWon":false"#, Some("LOST")),
+            (r#""IsClosed":false,"IsWon":false"#, Some("OPEN")),
+            (r#""IsClosed":"false","IsWon":"false""#, Some("OPEN")),
+            (r#""IsWon":true"#, Some("WON")),
+            (r#""IsClosed":false"#, Some("OPEN")),
+            (r#""IsWon":false,"StageName":"Abandoned""#, Some("LOST")),
+            (r#""IsClosed":true,"StageName":"Closed Won""#, Some("WON")),
+            (r#""StageName":"Closed Lost""#, Some("LOST")),
+            (r#""StageName":"Negotiation""#, Some("OPEN")),
+            (r#""StageName":"Not known""#, None),
+        ];
+        for (json, status) in cases {
+            let json = format!("{{\"Id\":\"{ID}\",{json}}}");
+            let record = decode(Source::Opportunity, &json, Extras::default(), &cx()).expect("a deal").record;
+            assert_eq!(record.get("status").map(|status| status.to_string()).as_deref(), status, "{json}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_exact_or_refused() {
+        for (number, amount) in [
+            ("12345678901234567.89", "12345678901234567.89"),
+            ("1.6147805824397E13", "16147805824397"),
+            ("\"0.10\"", "0.10"),
+        ] {
+            let read: Opportunity =
+                read(Source::Opportunity, &format!("{{\"Id\":\"{ID}\",\"Amount\":{number}}}"));
+            assert_eq!(read.amount, Some(amount.parse().expect("an amount")), "{number}");
+        }
+        for number in ["\"many\"", "true", "[]", "1e99"] {
+            let json = format!("{{\"Id\":\"{ID}\",\"Amount\":{number}}}");
+            assert_eq!(refused(Source::Opportunity, &json).0, Some("Amount"), "{number}");
+        }
+        let lines = |amount: &str| create(deal(&format!("{{\"amount\":{amount}}}")), &cx());
+        let too_many = "/amount refused: Amount holds 18 digits, 2 of them behind the point, and ";
+        assert_eq!(lines("9999999999999999.99"), "Opportunity.Amount = 9999999999999999.99\n");
+        assert_eq!(lines("-0.500"), "Opportunity.Amount = -0.500\n");
+        assert_eq!(lines("0.005"), format!("{too_many}0.005 has more\n"));
+        assert_eq!(lines("10000000000000000"), format!("{too_many}10000000000000000 has more\n"));
+        let small = FieldFacts { precision: 3, scale: 0, ..writable("Opportunity", "Amount") };
+        let cx = with_field(cx(), "Opportunity", "Amount", small);
+        assert_eq!(create(deal(r#"{"amount":999}"#), &cx), "Opportunity.Amount = 999\n");
+        assert!(create(deal(r#"{"amount":1000}"#), &cx).contains("Amount holds 3 digits, 0 of them"));
+        assert!(create(deal(r#"{"amount":0.5}"#), &cx).contains("0.5 has more"));
+    }
+
+    #[test]
+    fn an_update_writes_what_differs() {
+        let cases = [
+            (r#"{"amount":100.5,"close_date":"2022-02-10T23:59:59Z"}"#, ""),
+            (r#"{"amount":100.51}"#, "Opportunity.Amount = 100.51\n"),
+            (
+                r#"{"amount":null,"close_date":null}"#,
+                "Opportunity.Amount = null\nOpportunity.CloseDate = null\n",
+            ),
+            (r#"{"close_date":"2022-02-11T00:00:00Z"}"#, "Opportunity.CloseDate = \"2022-02-11\"\n"),
+            (
+                r#"{"close_date":"2022-02-11T10:00:00Z"}"#,
+                "Opportunity.CloseDate = \"2022-02-11\"\n/close_date time_of_day: CloseDate is a date: the time of day is not kept\n",
+            ),
+            (r#"{"stage":{"remote_id":"Prospecting"},"status":"OPEN"}"#, ""),
+            (r#"{"stage":{"remote_id":"Negotiation"}}"#, "Opportunity.StageName = \"Negotiation\"\n"),
+            (
+                r#"{"stage":{"remote_id":"Closed Lost"},"status":"LOST"}"#,
+                "Opportunity.StageName = \"Closed Lost\"\n",
+            ),
+            (
+                r#"{"stage":null}"#,
+                "/stage refused: an opportunity always has a stage: name one, or leave the field out\n",
+            ),
+            (
+                r#"{"stage":{"remote_id":" "}}"#,
+                "/stage refused: the stage's remote id, which is its name, is not known\n",
+            ),
+        ];
+        for (json, lines) in cases {
+            assert_eq!(update(at_stage("Prospecting", false, false), deal(json), &cx()), lines, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_does_not_follow_picks_the_only_stage_or_is_refused() {
+        let before = || at_stage("Prospecting", false, false);
+        let won = "Opportunity.StageName = \"Closed Won\"\n/status stage_chosen: WON is written as the stage \"Closed Won\"\n";
+        let cases = [
+            (r#"{"status":"WON"}"#, won),
+            (r#"{"status":"OPEN"}"#, ""),
+            (
+                r#"{"status":null}"#,
+                "/status refused: the status follows from the stage and cannot be cleared\n",
+            ),
+            (
+                r#"{"status":"STALE"}"#,
+                "/status refused: this org has no active stage that is STALE: name a stage\n",
+            ),
+            (
+                r#"{"stage":{"remote_id":"Closed Lost"},"status":"WON"}"#,
+                "Opportunity.StageName = \"Closed Lost\"\n\
+                 /status refused: the stage Closed Lost is LOST: leave the status out, or name another stage\n",
+            ),
+            (
+                r#"{"stage":{"remote_id":"Not known"},"status":"WON"}"#,
+                "Opportunity.StageName = \"Not known\"\n\
+                 /status refused: the stage Not known is of unknown status: leave the status out, or name another stage\n",
+            ),
+        ];
+        for (json, lines) in cases {
+            assert_eq!(update(before(), deal(json), &cx()), lines, "{json}");
+        }
+        let lines = "/status refused: Prospecting, Negotiation are OPEN: name one as the stage\n";
+        assert_eq!(update(at_stage("Closed Won", true, true), deal(r#"{"status":"OPEN"}"#), &cx()), lines);
+        assert_eq!(update_blindly(ID, deal(r#"{"status":"WON"}"#), &cx()), won);
+        assert_eq!(create(deal(r#"{"status":"WON"}"#), &cx()), won);
+        let unknown = at_stage("Not known", true, false);
+        assert_eq!(
+            update(unknown, deal(r#"{"stage":{"remote_id":"Not known"},"status":"LOST"}"#), &cx()),
+            ""
+        );
+    }
+}

@@ -53,3 +53,32 @@ pub(crate) fn encode(stage: &Stage) -> RemoteRecord {
     remote.add_remote_fields(&stage.remote_fields);
     remote
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::tests::{create, cx, patch, read, refused, update};
+    use crate::read::source::Source;
+
+    #[test]
+    fn a_stage_is_known_by_its_name() {
+        let stage: Stage =
+            read(Source::Stage, r#"{"ApiName":"Closed Won","MasterLabel":"Won","Id":"01J6g00000CYNqKAAX"}"#);
+        assert_eq!(
+            stage.id,
+            Some(unicrm_core::Id::compute(crate::objects::tests::linked_account(), "Closed Won"))
+        );
+        let expected = "expected the stage's name, which opportunities hold".to_owned();
+        assert_eq!(refused(Source::Stage, r#"{"ApiName":null}"#), (Some("ApiName"), expected));
+        assert_eq!(refused(Source::Stage, r#"{"ApiName":"a","MasterLabel":1}"#).0, Some("MasterLabel"));
+    }
+
+    #[test]
+    fn stages_are_not_written() {
+        let stage: Stage = read(Source::Stage, r#"{"ApiName":"Closed Won"}"#);
+        let named: unicrm_core::StagePatch = patch(r#"{"name":"Lost"}"#);
+        let lines = "/name read_only: this is only read: it is not written\n";
+        assert_eq!(update(stage, named.clone(), &cx()), lines);
+        assert_eq!(create(named, &cx()), lines);
+    }
+}

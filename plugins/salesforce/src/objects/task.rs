@@ -190,3 +190,219 @@ pub(crate) fn encode(task: &Task, cx: &MapContext) -> RemoteRecord {
     remote.set_instant("CompletedDateTime", task.completed_date);
     remote
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::Extras;
+    use crate::objects::tests::{
+        create, cx, decode, patch, read, refused, remote_fields, update, update_blindly,
+    };
+    use crate::read::source::Source;
+
+    const ID: &str = "00T6g00000D3CNyEAN";
+
+    fn task(json: &str) -> TaskPatch {
+        patch(json)
+    }
+
+    fn read_task(members: &str) -> Task {
+        read(Source::Task, &format!("{{\"Id\":\"{ID}\",{members}}}"))
+    }
+
+    #[test]
+    fn everything_that_has_a_place_is_written() {
+        let all = task(
+            r#"{
+                "subject": "Contact about Integration Strategy", "content": "Follow up",
+                "owner": {"remote_id": "0056g000004AiJXAA0"}, "account": {"remote_id": "0016g00000CYNqKAAX"},
+                "opportunity": {"remote_id": "0066g00000CYNqKAAX"}, "contact": {"remote_id": "0036g00000BdtE7AAJ"},
+                "completed_date": "2022-02-11T00:00:00Z", "due_date": "2022-02-10T00:00:00Z", "status": "closed",
+                "task_url": "x", "remote_was_deleted": true
+            }"#,
+        );
+        insta::assert_snapshot!(create(all, &cx()));
+    }
+
+    #[test]
+    fn calls_and_emails_are_no_tasks() {
+        for subtype in ["Call", "Email", "ListEmail"] {
+            let json = format!("{{\"Id\":\"{ID}\",\"TaskSubtype\":\"{subtype}\"}}");
+            let message = "expected a task that is neither call nor e-mail: those are engagements".to_owned();
+            assert_eq!(refused(Source::Task, &json), (Some("TaskSubtype"), message));
+        }
+        assert_eq!(read_task(r#""TaskSubtype":"Cadence""#).remote_fields[0].key(), Some("TaskSubtype"));
+    }
+
+    #[test]
+    fn what_and_who_are_told_by_their_ids() {
+        let id = |reference: Option<String>| reference.unwrap_or_else(|| "none".to_owned());
+        let cases = [
+            (
+                r#""WhatId":"0016g00000CYNqKAAX","WhoId":"0036g00000BdtE7AAJ""#,
+                "0016g00000CYNqKAAX none 0036g00000BdtE7AAJ",
+                "",
+            ),
+            (
+                r#""WhatId":"0066g00000CYNqKAAX","AccountId":"0016g00000CYNqKAAX""#,
+                "0016g00000CYNqKAAX 0066g00000CYNqKAAX none",
+                "",
+            ),
+            (
+                r#""WhatId":"5006g00000CYNqKAAX","AccountId":"0016g00000CYNqKAAX""#,
+                "0016g00000CYNqKAAX none none",
+                "WhatId",
+            ),
+            (r#""WhoId":"00Q6g00000D3CNyEAN""#, "none none none", "WhoId"),
+        ];
+        for (members, references, kept) in cases {
+            let task = read_task(members);
+            let remote_id = |id: &unicrm_core::RemoteId| id.as_str().to_owned();
+            let found = format!(
+                "{} {} {}",
+                id(task.account.as_ref().and_then(|to| to.remote_id().map(remote_id))),
+                id(task.opportunity.as_ref().and_then(|to| to.remote_id().map(remote_id))),
+                id(task.contact.as_ref().and_then(|to| to.remote_id().map(remote_id))),
+            );
+            assert_eq!(found, references, "{members}");
+            let keys: Vec<_> = remote_fields(&task).into_iter().map(|(key, _)| key).collect();
+            assert_eq!(keys.join(" "), kept, "{members}");
+        }
+    }
+
+    #[test]
+    fn a_task_is_closed_by_its_flag_or_its_label() {
+        let cases = [
+            (r#""IsClosed":true,"Status":"In Progress""#, Some("CLOSED")),
+            (r#""IsClosed":false"#, Some("OPEN")),
+            (r#""Status":"Done early""#, Some("CLOSED")),
+            (r#""Status":"Deferred""#, Some("OPEN")),
+            (r#""Status":"Not known""#, None),
+        ];
+        for (members, status) in cases {
+            let json = format!("{{\"Id\":\"{ID}\",{members}}}");
+            let record = decode(Source::Task, &json, Extras::default(), &cx()).expect("a task").record;
+            assert_eq!(record.get("status").map(|status| status.to_string()).as_deref(), status, "{members}");
+        }
+    }
+
+    #[test]
+    fn a_status_takes_a_label_only_when_it_changes() {
+        let open = || read_task(r#""IsClosed":false,"Status":"In Progress""#);
+        let closed = || read_task(r#""IsClosed":true,"Status":"Done early""#);
+        let cases = [
+            (open(), r#"{"status":"OPEN"}"#, ""),
+            (open(), r#"{"status":"CLOSED"}"#, "Task.Status = \"Completed\"\n"),
+            (closed(), r#"{"status":"CLOSED"}"#, ""),
+            (closed(), r#"{"status":"open"}"#, "Task.Status = \"Not Started\"\n"),
+            (open(), r#"{"status":"deferred"}"#, "Task.Status = \"Deferred\"\n"),
+            (
+                open(),
+                r#"{"status":"Sleeping"}"#,
+                "/status refused: a task is OPEN or CLOSED, and not Sleeping\n",
+            ),
+            (
+                open(),
+                r#"{"status":null}"#,
+                "/status refused: a task always has a status: name one, or leave the field out\n",
+            ),
+            (
+                open(),
+                r#"{"status":"CLOSED","remote_fields":[{"remote_field_class":"Task.Status","value":"Done early"}]}"#,
+                "Task.Status = \"Done early\"\n",
+            ),
+            (
+                open(),
+                r#"{"status":"CLOSED","remote_fields":[{"remote_field_class":"Task.Status","value":"Deferred"}]}"#,
+                "Task.Status = \"Completed\"\n/remote_fields/0 refused: Status belongs to a unified field: write that one\n",
+            ),
+        ];
+        for (before, json, lines) in cases {
+            assert_eq!(update(before, task(json), &cx()), lines, "{json}");
+        }
+        let mut unknown = cx();
+        unknown.org.task_statuses.retain(|status| !status.is_closed);
+        let lines = "/status refused: the org shows no status for tasks that are CLOSED\n";
+        assert_eq!(create(task(r#"{"status":"CLOSED"}"#), &unknown), lines);
+        unknown.org.task_statuses.retain(|status| !status.is_default);
+        assert_eq!(create(task(r#"{"status":"OPEN"}"#), &unknown), "Task.Status = \"In Progress\"\n");
+    }
+
+    #[test]
+    fn the_opportunity_takes_the_place_before_the_account() {
+        let with = |members: &str| read_task(members);
+        let account = r#"{"account":{"remote_id":"0016g00000CYNqLAAX"}}"#;
+        let deal = r#"{"opportunity":{"remote_id":"0066g00000CYNqLAAX"}}"#;
+        let both = r#"{"account":{"remote_id":"0016g00000CYNqLAAX"},"opportunity":{"remote_id":"0066g00000CYNqLAAX"}}"#;
+        let left = "/account left_out: 0016g00000CYNqLAAX is not written: the account follows from the opportunity\n";
+        let replaced = "WhatId = \"0016g00000CYNqLAAX\"\n/account replaced: the activity was about 5006g00000CYNqKAAX, which it no longer is\n";
+        let cases = [
+            (r#""WhatId":null"#, account, "Task.WhatId = \"0016g00000CYNqLAAX\"\n".to_owned()),
+            (r#""WhatId":null"#, deal, "Task.WhatId = \"0066g00000CYNqLAAX\"\n".to_owned()),
+            (r#""WhatId":null"#, both, format!("Task.WhatId = \"0066g00000CYNqLAAX\"\n{left}")),
+            (r#""WhatId":"0066g00000CYNqKAAX""#, account, left.to_owned()),
+            (
+                r#""WhatId":"0066g00000CYNqKAAX""#,
+                r#"{"opportunity":{"remote_id":"0066g00000CYNqKAAX"}}"#,
+                String::new(),
+            ),
+            (r#""WhatId":"5006g00000CYNqKAAX""#, account, format!("Task.{replaced}")),
+            (
+                r#""WhatId":"0066g00000CYNqKAAX","AccountId":"0016g00000CYNqKAAX""#,
+                r#"{"opportunity":null}"#,
+                "Task.WhatId = \"0016g00000CYNqKAAX\"\n".to_owned(),
+            ),
+            (
+                r#""WhatId":"0066g00000CYNqKAAX""#,
+                r#"{"opportunity":null}"#,
+                "Task.WhatId = null\n".to_owned(),
+            ),
+            (r#""WhatId":"0016g00000CYNqKAAX""#, r#"{"account":null}"#, "Task.WhatId = null\n".to_owned()),
+            (
+                r#""WhatId":"0066g00000CYNqKAAX","AccountId":"0016g00000CYNqKAAX""#,
+                r#"{"account":null}"#,
+                "/account left_out: none is not written: the account follows from the opportunity\n"
+                    .to_owned(),
+            ),
+            (
+                r#""WhatId":null"#,
+                r#"{"account":{"remote_id":"003"}}"#,
+                "/account refused: 003 is not an id that begins with 001\n".to_owned(),
+            ),
+            (
+                r#""WhatId":null"#,
+                r#"{"opportunity":{"remote_id":"003"}}"#,
+                "/opportunity refused: 003 is not an id that begins with 006\n".to_owned(),
+            ),
+        ];
+        for (members, json, lines) in cases {
+            let lines = lines
+                .replace("0016g00000CYNqLAAX", &wide("0016g00000CYNqL"))
+                .replace("0066g00000CYNqLAAX", &wide("0066g00000CYNqL"));
+            let json = json
+                .replace("0016g00000CYNqLAAX", &wide("0016g00000CYNqL"))
+                .replace("0066g00000CYNqLAAX", &wide("0066g00000CYNqL"));
+            assert_eq!(update(with(members), task(&json), &cx()), lines, "{members} {json}");
+        }
+        let mut known = cx();
+        known.org.opportunity_accounts.insert(wide("0066g00000CYNqL").into(), wide("0016g00000CYNqL").into());
+        let json = both
+            .replace("0016g00000CYNqLAAX", &wide("0016g00000CYNqL"))
+            .replace("0066g00000CYNqLAAX", &wide("0066g00000CYNqL"));
+        assert_eq!(create(task(&json), &known), format!("Task.WhatId = \"{}\"\n", wide("0066g00000CYNqL")));
+    }
+
+    fn wide(id: &str) -> String {
+        crate::api::SalesforceId::parse(id).expect("an id").to_string()
+    }
+
+    #[test]
+    fn a_contact_takes_the_place_of_a_lead_with_a_warning() {
+        let lead = read_task(r#""WhoId":"00Q6g00000D3CNyEAN""#);
+        let lines = "Task.WhoId = \"0036g00000BdtE7AAJ\"\n/contact replaced: the task was tied to a lead, and is tied to the contact instead\n";
+        assert_eq!(update(lead, task(r#"{"contact":{"remote_id":"0036g00000BdtE7AAJ"}}"#), &cx()), lines);
+        let other = read_task(r#""WhoId":"0036g00000BdtE7AAJ""#);
+        assert_eq!(update(other, task(r#"{"contact":null}"#), &cx()), "Task.WhoId = null\n");
+        assert_eq!(update_blindly(ID, task(r#"{"due_date":null}"#), &cx()), "Task.ActivityDate = null\n");
+    }
+}

@@ -61,3 +61,25 @@ pub(crate) fn encode(user: &User) -> RemoteRecord {
     remote.add_remote_fields(&user.remote_fields);
     remote
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::tests::{create, cx, patch, read, refused};
+    use crate::read::source::Source;
+
+    #[test]
+    fn a_user_is_never_deleted() {
+        let user: User = read(Source::User, r#"{"Id":"0056g000004AiJXAA0","IsActive":false}"#);
+        assert_eq!((user.is_active, user.remote_was_deleted), (Some(false), None));
+        assert_eq!(refused(Source::User, r#"{"Id":"0056g000004AiJXAA0","IsActive":1}"#).0, Some("IsActive"));
+    }
+
+    #[test]
+    fn users_are_not_written() {
+        let named: unicrm_core::UserPatch = patch(r#"{"name":"Zoë","email":"a@b"}"#);
+        let lines = "/name read_only: this is only read: it is not written\n\
+                     /email read_only: this is only read: it is not written\n";
+        assert_eq!(create(named, &cx()), lines);
+    }
+}

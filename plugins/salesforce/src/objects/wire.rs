@@ -336,3 +336,68 @@ impl<'de, R: Row<'de>> Visitor<'de> for RowVisitor<'_, R> {
         Ok((self.row, self.rest))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    wire! {
+        /// Two cells, one of them kept.
+        struct SmallRow {
+            id: "Id",
+            name: "Name" + keep,
+        }
+    }
+
+    fn small(json: &str, selected: &[&str]) -> Result<(Option<String>, Option<String>, Vec<String>), String> {
+        let classes = SourceClasses::new("Small", SmallRow::FIELDS, None, selected.iter().copied());
+        let (row, rest) = read_row::<SmallRow<'_>>(json, &classes, 0).map_err(|error| error.to_string())?;
+        let rest =
+            rest.iter().map(|field| format!("{}={}", field.key().unwrap_or_default(), field.value.as_str()));
+        let string = |cell: Cell<'_>| cell.string().expect("text");
+        Ok((string(row.id), string(row.name), rest.collect()))
+    }
+
+    #[test]
+    fn members_are_found_in_any_order_and_spelling() {
+        let expected = (
+            Some("1".to_owned()),
+            Some("a\nb".to_owned()),
+            vec!["X__c=[1.50]".to_owned(), "Name=\"a\\nb\"".to_owned()],
+        );
+        for json in [
+            r#"{"attributes":{"type":"Small"},"Id":"1","X__c":[1.50],"Name":"a\nb"}"#,
+            r#" { "X__c" : [1.50] , "\u004eame":"a\nb" , "Id":"1", "Y__c": null }"#,
+        ] {
+            assert_eq!(small(json, &["Id", "X__c", "Name"]).as_ref(), Ok(&expected), "{json}");
+            assert_eq!(small(json, &[]).as_ref(), Ok(&expected), "{json}");
+            assert_eq!(small(json, &["Name", "X__c", "Y__c", "Id"]).as_ref(), Ok(&expected), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_an_error() {
+        for json in ["", "{", "[]", "5", "{\"Id\":}", "{\"Id\":\"1\"} x", "{\"Id\":\"\u{1}\"}"] {
+            assert!(small(json, &["Id"]).is_err(), "{json}");
+        }
+        // A lone surrogate is no text; whoever needs it says so.
+        let classes = SourceClasses::new("Small", SmallRow::FIELDS, None, []);
+        let (row, _) = read_row::<SmallRow<'_>>(r#"{"Name":"\ud800","Id":5}"#, &classes, 0).expect("a row");
+        assert_eq!(row.name.text(), Err(Wrong { at: 1, expected: "text" }));
+        assert_eq!(row.id.text(), Err(Wrong { at: 0, expected: "text" }));
+    }
+
+    #[test]
+    fn classes_come_from_the_select_list() {
+        let classes = SourceClasses::new("Small", SmallRow::FIELDS, None, ["X__c", "Name"]);
+        let mut cursor = 0;
+        for (key, known) in
+            [("X__c", true), ("Name", true), ("Id", true), ("X__c", true), ("Y__c", false), ("Name", true)]
+        {
+            assert_eq!(classes.find(key, &mut cursor).is_some(), known, "{key}");
+        }
+        let class = classes.class("X__c");
+        assert_eq!((class.id.as_deref(), class.is_custom), (Some("Small.X__c"), Some(true)));
+        assert_eq!(classes.class("Name").is_custom, Some(false));
+    }
+}

@@ -17,6 +17,7 @@ use crate::read::source::Source;
 mod roundtrip;
 mod snapshots;
 mod strategies;
+mod tables;
 
 pub(super) const URL: &str = "https://example.my.salesforce.com";
 
@@ -142,7 +143,14 @@ pub(super) fn refused(source: Source, json: &str) -> (Option<&'static str>, Stri
 /// The keys and values of a record's remote fields.
 pub(super) fn remote_fields(record: &impl Object) -> Vec<(String, String)> {
     let fields = record.remote_fields().iter();
-    fields.map(|field| (field.key().unwrap_or_default().to_owned(), field.value.as_str().to_owned())).collect()
+    fields
+        .map(|field| (field.key().unwrap_or_default().to_owned(), field.value.as_str().to_owned()))
+        .collect()
+}
+
+/// The patch that this JSON is. References are given by remote id.
+pub(super) fn patch<P: unicrm_core::ObjectPatch>(json: &str) -> P {
+    unicrm_core::from_json(json).expect(json)
 }
 
 /// What a create comes to, in lines.
@@ -151,11 +159,7 @@ pub(super) fn create(patch: impl Into<RecordPatch>, cx: &MapContext) -> String {
 }
 
 /// What an update of a record comes to, in lines.
-pub(super) fn update(
-    before: impl Into<Record>,
-    patch: impl Into<RecordPatch>,
-    cx: &MapContext,
-) -> String {
+pub(super) fn update(before: impl Into<Record>, patch: impl Into<RecordPatch>, cx: &MapContext) -> String {
     let before = before.into();
     let remote_id = before.remote_id().expect("a record with an id").as_str();
     shown(&to_remote(&patch.into(), Intent::Update { remote_id, before: Some(&before) }, cx))

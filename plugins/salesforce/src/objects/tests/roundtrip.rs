@@ -35,7 +35,10 @@ impl Mapping for Pure {
         let write = self.write(patch, remote)?;
         let refused = Error::new(ErrorKind::InvalidRequest, "refused");
         if !write.errors.is_empty() {
-            return Err(write.errors.into_iter().fold(refused, |error, field| error.with_field(field.pointer, field.message)));
+            return Err(write
+                .errors
+                .into_iter()
+                .fold(refused, |error, field| error.with_field(field.pointer, field.message)));
         }
         Ok(((remote.0, apply(&remote.1, &write, &self.0)), write.warnings))
     }
@@ -91,7 +94,8 @@ impl Pure {
         for field in mapping(record.kind()).fields.iter().filter(|field| field.unified != "remote_fields") {
             let pointer = format!("/{}", field.unified);
             let warned = warnings.iter().any(|warning| warning.pointer.starts_with(&pointer));
-            let derived = field.normal_forms.contains(&NormalForm::Derived) && !named.contains(&field.unified);
+            let derived =
+                field.normal_forms.contains(&NormalForm::Derived) && !named.contains(&field.unified);
             let read_only = field.direction == MappingDirection::Read;
             if warned || derived || read_only {
                 continue;
@@ -114,7 +118,8 @@ fn difference(before: &Record, after: &Record, chosen: u32) -> RecordPatch {
         for (at, field) in T::FIELDS.iter().enumerate() {
             // What must not be cleared stays, and what several fields decide together has tests of its own.
             let fixed = match (T::KIND, field.name) {
-                (ObjectKind::Opportunity, "status") | (_, "engagement_type" | "contacts" | "remote_fields") => true,
+                (ObjectKind::Opportunity, "status")
+                | (_, "engagement_type" | "contacts" | "remote_fields") => true,
                 (_, "id" | "remote_id") => true,
                 (ObjectKind::Opportunity, "stage") | (ObjectKind::Task | ObjectKind::Lead, "status") => {
                     after.get(field.name).is_none()
@@ -123,7 +128,13 @@ fn difference(before: &Record, after: &Record, chosen: u32) -> RecordPatch {
                 _ => false,
             };
             // The records that a classic note is about change together, since it has one.
-            let at = if matches!(field.name, "contact" | "account" | "opportunity") && T::KIND == ObjectKind::Note { 0 } else { at };
+            let at = if matches!(field.name, "contact" | "account" | "opportunity")
+                && T::KIND == ObjectKind::Note
+            {
+                0
+            } else {
+                at
+            };
             // So do the times, which must not cross.
             let at = if matches!(field.name, "start_time" | "end_time") { 1 } else { at };
             if !fixed && chosen & (1 << at) != 0 {
@@ -143,14 +154,20 @@ fn difference(before: &Record, after: &Record, chosen: u32) -> RecordPatch {
         (Record::Task(before), Record::Task(after)) => of(before, after, chosen),
         (Record::User(before), Record::User(after)) => of(before, after, chosen),
         (Record::Engagement(before), Record::Engagement(after)) => {
-            let RecordPatch::Engagement(mut patch) = of(before, after, chosen) else { unreachable!("an engagement") };
+            let RecordPatch::Engagement(mut patch) = of(before, after, chosen) else {
+                unreachable!("an engagement")
+            };
             if chosen & 2 != 0 && before.contacts != after.contacts {
                 patch.contacts = unicrm_core::Patch::Set(after.contacts.clone());
             }
             if chosen & 4 != 0 && before.engagement_type != after.engagement_type {
-                patch.engagement_type = after.engagement_type.clone().map_or(unicrm_core::Patch::Absent, Into::into);
+                patch.engagement_type =
+                    after.engagement_type.clone().map_or(unicrm_core::Patch::Absent, Into::into);
             }
-            if before.engagement_type.as_ref().is_none_or(|ty| !ty.remote_id().is_some_and(|id| id.as_str().starts_with("Task")))
+            if before
+                .engagement_type
+                .as_ref()
+                .is_none_or(|ty| !ty.remote_id().is_some_and(|id| id.as_str().starts_with("Task")))
             {
                 patch.direction = unicrm_core::Patch::Absent;
             }

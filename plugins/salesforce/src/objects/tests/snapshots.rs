@@ -219,7 +219,13 @@ fn enhanced_note() {
     }"#;
     let extras = Extras {
         body: Some("<p>K-LINK &amp; friends are <b>hiring</b>!</p><p>Many people.</p>"),
-        links: &["0056g000004AiJXAA0", "0036g00000BdtE7AAJ", "0036g00000BdtE8AAJ", "0016g00000CYNqKAAX", "0066g00000CYNqKAAX"],
+        links: &[
+            "0056g000004AiJXAA0",
+            "0036g00000BdtE7AAJ",
+            "0036g00000BdtE8AAJ",
+            "0016g00000CYNqKAAX",
+            "0066g00000CYNqKAAX",
+        ],
         ..Extras::default()
     };
     insta::assert_snapshot!(shown(Source::ContentNote, json, extras));

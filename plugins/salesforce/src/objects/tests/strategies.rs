@@ -95,11 +95,12 @@ fn json<T: serde::Serialize>(items: &[T]) -> Option<Value<'static>> {
 
 /// Text as Salesforce keeps it. No such text is a code of a state, which would come back as the state's name.
 fn kept() -> impl Strategy<Value = String> {
-    unicrm_testkit::strategies::text()
-        .prop_map(|text| text.replace('\r', " ").trim().to_owned())
-        .prop_filter("some text that is no code", |text| {
+    unicrm_testkit::strategies::text().prop_map(|text| text.replace('\r', " ").trim().to_owned()).prop_filter(
+        "some text that is no code",
+        |text| {
             !text.is_empty() && !text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-        })
+        },
+    )
 }
 
 fn addresses(types: &'static [&'static str]) -> BoxedStrategy<Option<Value<'static>>> {
@@ -200,7 +201,8 @@ fn engagement_type(mut record: Record) -> Record {
 /// Nothing ends before it begins.
 fn end(engagement: &mut Engagement, seconds: i64) {
     let length = jiff::SignedDuration::from_secs(seconds);
-    engagement.end_time = engagement.end_time.and(engagement.start_time).and_then(|start| start.checked_add(length).ok());
+    engagement.end_time =
+        engagement.end_time.and(engagement.start_time).and_then(|start| start.checked_add(length).ok());
 }
 
 /// Two notes of the same sort; classic ones have exactly one parent.
