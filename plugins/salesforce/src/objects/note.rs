@@ -104,10 +104,8 @@ pub(super) fn from_note(
     note.remote_id = Some(id.into());
     note.owner = map.owner(row.owner_id, &mut rest)?;
     note.content = joined(row.title.text()?.as_deref(), row.body.text()?.as_deref());
-    if let Some(parent) = row.parent_id.id()? {
-        if !tie(&mut note, &parent, map) {
-            map.keep(row.parent_id, "ParentId", &mut rest);
-        }
+    if row.parent_id.id()?.is_some_and(|parent| !tie(&mut note, &parent, map)) {
+        map.keep(row.parent_id, "ParentId", &mut rest);
     }
     note.remote_updated_at = map.stamp(row.system_modstamp)?;
     note.remote_created_at = row.created_date.datetime()?;

@@ -229,7 +229,8 @@ pub(super) fn complete(remote: &mut RemoteRecord, task: &Engagement, cx: &MapCon
     let known = |field: &str| remote.get(field).is_some();
     let completed = known("CompletedDateTime");
     let timed = known("CallDurationInSeconds") || known("ActivityDate");
-    if !completed && !(exact(START_TIME_FIELD) && exact(END_TIME_FIELD)) {
+    let kept_exactly = exact(START_TIME_FIELD) && exact(END_TIME_FIELD);
+    if !completed && !kept_exactly {
         match (task.start_time, task.end_time) {
             (start, Some(end)) => {
                 remote.set_instant("CompletedDateTime", Some(end));

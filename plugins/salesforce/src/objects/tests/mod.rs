@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use unicrm_core::{LinkedAccountId, Object, Record, RecordPatch};
+use unicrm_core::{LinkedAccountId, Object, ObjectKind, Record, RecordPatch};
 
 use super::context::{OrgFacts, StageRow, TaskStatusRow};
 use super::decode::{Decoded, Decoder, Extras};
@@ -65,7 +65,7 @@ pub(super) fn rich_cx() -> MapContext {
     let mut cx = cx();
     cx.org.shared_activities = true;
     cx.org.enhanced_notes = true;
-    for source in Source::ALL {
+    for source in sources() {
         let sobject = source.sobject();
         let mut facts = cx.sobject(sobject).cloned().unwrap_or_default();
         for field in known_fields(source) {
@@ -110,6 +110,11 @@ fn task_status(name: &str, is_closed: bool, is_default: bool, sort_order: i64) -
 
 fn activity_type(sobject: &'static str, value: &str) -> ActivityTypeRow {
     ActivityTypeRow { sobject, value: value.to_owned(), label: format!("{value} (label)") }
+}
+
+/// All sources.
+pub(super) fn sources() -> Vec<Source> {
+    ObjectKind::ALL.into_iter().flat_map(Source::of).copied().collect()
 }
 
 /// Reads one row.

@@ -9,9 +9,10 @@ use unicrm_testkit::laws;
 use unicrm_testkit::laws::Mapping;
 
 use super::strategies::{pair, record};
-use super::{cx, remote_fields, rich_cx};
+use super::{cx, remote_fields, rich_cx, sources};
 use crate::objects::laws::{apply, decode};
 use crate::objects::{Intent, MapContext, RemoteRecord, encode, mapping, to_remote};
+use crate::read::source::Source;
 
 /// The mapping for one org.
 struct Pure(MapContext);
@@ -240,7 +241,7 @@ laws! {
 proptest! {
     #[test]
     fn any_text_is_read_without_panic(text in "\\PC{0,80}", which in 0..11_usize) {
-        let source = crate::read::source::Source::ALL[which];
+        let source = sources()[which];
         let decoded = super::decode(source, &text, crate::objects::Extras::default(), &cx());
         prop_assert!(decoded.is_err());
     }
@@ -251,7 +252,7 @@ proptest! {
         which in 0..11_usize,
         at in 0..64_usize,
     ) {
-        let source = crate::read::source::Source::ALL[which];
+        let source = sources()[which];
         let known = crate::objects::known_fields(source);
         let field = known[at % known.len()].name;
         let json = format!("{{\"Id\":\"003B000001LntWlIAJ\",\"ApiName\":\"a\",\"TaskSubtype\":\"Call\",\"{field}\":{}}}", value.as_str());
@@ -265,7 +266,7 @@ proptest! {
 #[test]
 fn remote_fields_are_listed_with_their_classes() {
     let account: unicrm_core::Account = super::read(
-        crate::read::source::Source::Account,
+        Source::Account,
         r#"{"attributes":{"type":"Account"},"Id":"001B000001LntWlIAJ","Tier__c":"gold","Score__c":1.50,"Empty__c":null}"#,
     );
     let tier = ("Tier__c".to_owned(), "\"gold\"".to_owned());

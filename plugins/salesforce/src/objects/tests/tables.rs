@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use unicrm_core::{MappingDirection, ObjectKind, Record};
 
-use super::{create, cx};
+use super::{create, cx, sources};
 use crate::objects::{MAPPINGS, known_fields, mapping};
-use crate::read::source::Source;
 
 /// Rows of other sObjects that belong to an object's own.
 const RELATED: [&str; 4] = ["EmailMessage", "ContentDocumentLink", "EventWhoRelation", "TaskWhoRelation"];
@@ -23,7 +22,7 @@ const APART: [&str; 6] = [
 
 #[test]
 fn tables_and_rows_name_the_same_remote_fields() {
-    for source in Source::ALL {
+    for source in sources() {
         let table = mapping(source.kind());
         let named: BTreeSet<&str> = table
             .fields
