@@ -1,14 +1,16 @@
 //! Every object and every kind of row arrives, as the org's own tables have them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use serde_json::json;
 use unicrm_core::{
-    Direction, GoneReason, Note, Object, ObjectKind, ReadPart, ReadRequest, Record, RemoteId, Scope, Shape,
-    Value,
+    Direction, GoneReason, LiveRow, Note, Object, ObjectKind, RawRequest, ReadPart, ReadRequest, Record,
+    RemoteId, Scope, Shape, Value,
 };
-use unicrm_salesforce_emulator::{Emulator, Features};
+use unicrm_salesforce_emulator::{Emulator, Features, FieldSchema, FieldType, PicklistValue};
 
-use crate::support::{Linked, count, read, read_all, read_restarting};
+use crate::support::{Linked, Shown, TYPES, count, read, read_all, read_restarting, read_since};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_ten_objects_arrive_whole() {
@@ -181,6 +183,63 @@ async fn enhanced_notes_bring_body_and_links() {
         }
     }
     assert!(linked_somewhere > 0 && bodies > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_the_quota_put_off_come_with_a_later_reading() {
+    let linked = Linked::with_contacts(120).await;
+    let org = linked.org();
+    let provider = linked.connect().await;
+    let expected = linked.expected(ObjectKind::Note).await;
+    for _ in 0..300 {
+        provider.send(RawRequest::new("GET", "/services/data/v60.0/limits")).await.unwrap();
+    }
+    // Thirty calls are left: more than the reading needs without bodies, and less than a tenth of the day's.
+    org.set_daily_api_requests(org.api_usage() + 30);
+    let bodies = |shown: &Shown| {
+        let enhanced = shown.live.iter().filter(|(id, _)| id.starts_with("069"));
+        let whole = |row: &LiveRow| row.raw.pieces().any(|(path, _)| path.ends_with("/Content"));
+        enhanced.filter(|(_, row)| whole(row)).map(|(id, _)| id.clone()).collect::<BTreeSet<String>>()
+    };
+    let shown = read_all(&*provider, ObjectKind::Note).await;
+    shown.assert_whole(ObjectKind::Note, &expected);
+    assert_eq!(bodies(&shown), BTreeSet::new(), "the last calls of the day are left to others");
+    org.set_daily_api_requests(100_000);
+    org.advance_clock(Duration::from_secs(3_600));
+    let later = read_since(&*provider, ObjectKind::Note, &shown.watermark.unwrap()).await;
+    let mut written = BTreeSet::new();
+    for id in expected.live.iter().filter(|id| id.starts_with("069")) {
+        let note = org.get("ContentNote", id).await.unwrap().expect("the note");
+        written.extend(note.text("Content").map(|_| id.clone()));
+    }
+    assert!(!written.is_empty());
+    assert_eq!(bodies(&later), written);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn types_of_engagement_follow_the_picklists_of_the_org() {
+    let linked = Linked::with_contacts(60).await;
+    let org = linked.org();
+    let provider = linked.connect().await;
+    assert_eq!(read_all(&*provider, ObjectKind::EngagementType).await.live.len(), 4);
+    for object in ["Event", "Task"] {
+        let mut field = FieldSchema::new("Type", FieldType::Picklist);
+        field.picklist.extend(TYPES.map(PicklistValue::new));
+        org.add_field(object, field).await.unwrap();
+    }
+    let shown = read_all(&*provider, ObjectKind::EngagementType).await;
+    shown.assert_whole(ObjectKind::EngagementType, &linked.expected(ObjectKind::EngagementType).await);
+    let call = json!({"Subject": "Hello", "TaskSubtype": "Call", "Type": TYPES[1]});
+    let call = org.create("Task", call).await.unwrap();
+    let odd = json!({"Subject": "Hello", "TaskSubtype": "Call", "Type": "Retired"});
+    let odd = org.create("Task", odd).await.unwrap();
+    let shown = read_all(&*provider, ObjectKind::Engagement).await;
+    let type_of = |id: &str| {
+        let Record::Engagement(engagement) = &shown.live[id].record else { panic!("an engagement") };
+        engagement.engagement_type.as_ref().and_then(|ty| ty.remote_id()).map(|id| id.as_str().to_owned())
+    };
+    assert_eq!(type_of(&call).as_deref(), Some("Task.Type:First Call"));
+    assert_eq!(type_of(&odd).as_deref(), Some("Task:Call"), "a value that is no longer offered");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -161,11 +161,11 @@ mod tests {
     #[test]
     fn ids_go_to_the_source_that_can_hold_them() {
         let ids =
-            ["00U000000000001", "00T000000000001AAA", "003000000000001AAA", "nonsense", "00T000000000001"];
+            ["00U000000000001", "00T000000000001EAA", "003000000000001AAA", "nonsense", "00T000000000001"];
         let ids: Vec<RemoteId> = ids.into_iter().map(RemoteId::from).collect();
         let parted = by_source(&[Source::Event, Source::TaskEngagement], &ids.iter().collect::<Vec<_>>());
-        assert_eq!(parted[&Source::Event], ["00U000000000001AAA"]);
-        assert_eq!(parted[&Source::TaskEngagement], ["00T000000000001AAA"]);
+        assert_eq!(parted[&Source::Event], ["00U000000000001EAA"]);
+        assert_eq!(parted[&Source::TaskEngagement], ["00T000000000001EAA"]);
         assert_eq!(parted.len(), 2);
     }
 
