@@ -58,6 +58,14 @@ fn dispatch(server: &Server, request: &ApiRequest) -> Result<(ApiResponse, u32),
                 format!("<getUserInfoResponse><result>{}</result></getUserInfoResponse>", user_info(server));
             return Ok((success(urn, &body), 0));
         }
+        "getServerTimestamp" => {
+            let now = server.org.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
+            let result = format!("<result><timestamp>{now}</timestamp></result>");
+            return Ok((
+                success(urn, &format!("<getServerTimestampResponse>{result}</getServerTimestampResponse>")),
+                0,
+            ));
+        }
         "convertLead" => ("leadConverts", convert),
         "merge" => ("request", merge),
         "undelete" => ("ids", undelete),

@@ -53,6 +53,24 @@ async fn finished_xml(client: &Client, job: &str, batch: &str) -> String {
 }
 
 #[tokio::test]
+async fn concurrency_modes_have_names_and_numbers() {
+    let client = empty().await;
+    let job = |mode: Value| json!({ "operation": "insert", "object": "Contact", "contentType": "JSON", "concurrencyMode": mode });
+    let cases = [
+        (json!(0), "Parallel"),
+        (json!(1), "Serial"),
+        (json!("Serial"), "Serial"),
+        (Value::Null, "Parallel"),
+    ];
+    for (given, shown) in cases {
+        let answer = json_call(&client, "POST", "", &job(given.clone())).await;
+        assert_eq!(answer.json()["concurrencyMode"], shown, "{given}");
+    }
+    let wrong = json_call(&client, "POST", "", &job(json!(2))).await;
+    assert_eq!((wrong.status, wrong.json()["exceptionCode"].as_str()), (400, Some("InvalidJob")));
+}
+
+#[tokio::test]
 async fn json_jobs_write_and_read_records() {
     let client = empty().await;
     let job =

@@ -50,6 +50,9 @@ async fn login_gives_a_session_that_rest_accepts() {
         inside(&call(&client, "59.0", &header, "<urn:getUserInfo/>").await.text(), "userName"),
         client.emulator.username()
     );
+    let time = call(&client, "59.0", &header, "<urn:getServerTimestamp/>").await.text();
+    let time: jiff::Timestamp = inside(&time, "timestamp").parse().unwrap();
+    assert!(jiff::Timestamp::now().duration_since(time).abs() < jiff::SignedDuration::from_mins(1), "{time}");
     assert_eq!(call(&client, "59.0", &header, "<urn:logout/>").await.status, 200);
     assert_eq!(client.get("/limits").await.status, 401);
     let after = call(&client, "59.0", &header, "<urn:getUserInfo/>").await;

@@ -6,7 +6,7 @@ mod work;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::Server;
@@ -55,7 +55,12 @@ impl BulkV1 {
 type Outcome = Result<ApiResponse, SalesforceError>;
 
 /// Answers a request, and tells how many API calls it was.
-pub(crate) fn answer(server: &Server, host: usize, request: &ApiRequest, plan: &Plan) -> (ApiResponse, u32) {
+pub(crate) fn answer(
+    server: &Server,
+    host: Option<usize>,
+    request: &ApiRequest,
+    plan: &Plan,
+) -> (ApiResponse, u32) {
     let now = server.org.clock.now();
     let session = request.token().and_then(|token| server.tokens.session(token, now));
     let Some(session) = session.filter(|_| server.away(host).is_none()) else {
@@ -120,10 +125,29 @@ struct Described {
     content_type: Option<String>,
     #[serde(default)]
     external_id_field_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "concurrency_mode")]
     concurrency_mode: Option<String>,
     #[serde(default)]
     state: Option<String>,
+}
+
+/// A mode by its name; JSON may give its number instead, as simple-salesforce does.
+fn concurrency_mode<'de, D: Deserializer<'de>>(given: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Mode {
+        Number(usize),
+        Name(String),
+    }
+    match Option::<Mode>::deserialize(given)? {
+        None => Ok(None),
+        Some(Mode::Name(name)) => Ok(Some(name)),
+        Some(Mode::Number(number)) => {
+            let name = ["Parallel", "Serial"].get(number);
+            let name = name.ok_or_else(|| serde::de::Error::custom(format!("no concurrency mode {number}")))?;
+            Ok(Some((*name).to_owned()))
+        }
+    }
 }
 
 impl Call<'_> {
