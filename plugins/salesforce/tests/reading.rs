@@ -263,10 +263,7 @@ async fn deleted_and_merged_records_are_gone_and_say_why() {
 async fn custom_fields_come_as_remote_fields() {
     let linked = Linked::with_contacts(30).await;
     let org = linked.org();
-    let field = unicrm_salesforce_emulator::FieldSchema::new(
-        "Tier__c",
-        unicrm_salesforce_emulator::FieldType::String,
-    );
+    let field = FieldSchema::new("Tier__c", FieldType::String);
     org.add_field("Contact", field).await.unwrap();
     let contact = text(&org.query("SELECT Id FROM Contact LIMIT 1").await.unwrap()[0], "Id");
     org.update("Contact", &contact, serde_json::json!({"Tier__c": "gold \"1\""})).await.unwrap();
