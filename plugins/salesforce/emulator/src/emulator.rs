@@ -71,6 +71,7 @@ pub struct Builder {
     jwt_pem: Option<String>,
     daily_api_requests: u64,
     concurrent_limit: Option<u64>,
+    tls: bool,
 }
 
 impl Default for Builder {
@@ -96,6 +97,7 @@ impl Default for Builder {
             jwt_pem: None,
             daily_api_requests: 100_000,
             concurrent_limit: None,
+            tls: false,
         }
     }
 }
@@ -222,6 +224,14 @@ impl Builder {
         self
     }
 
+    /// Opens an encrypted side too: a port that works as an HTTP proxy for any host, `login.salesforce.com` among them, and
+    /// answers over TLS itself instead of dialling out. Clients must trust [`Emulator::ca_pem`].
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
     /// Fills the org and starts to listen.
     ///
     /// # Errors
@@ -231,11 +241,12 @@ impl Builder {
             self.credentials.jwt_key = Some(PublicKey::from_pem(pem).ok_or(EmulatorError::Key)?);
         }
         let (listen, credentials) = (self.listen, self.credentials.clone());
-        let (daily_api_requests, concurrent_limit) = (self.daily_api_requests, self.concurrent_limit);
+        let (daily_api_requests, concurrent_limit, tls) =
+            (self.daily_api_requests, self.concurrent_limit, self.tls);
         let org = tokio::task::spawn_blocking(move || self.fill())
             .await
             .map_err(|_| EmulatorError::Interrupted)??;
-        let parts = Parts { org, credentials, daily_api_requests, concurrent_limit };
+        let parts = Parts { org, credentials, daily_api_requests, concurrent_limit, tls };
         let running = http::start(parts, listen)
             .await
             .map_err(|source| EmulatorError::Listen { address: listen, source })?;
@@ -325,6 +336,36 @@ impl Emulator {
     #[must_use]
     pub fn instance_url(&self) -> String {
         self.running.server.instance_url()
+    }
+
+    /// The proxy of the encrypted side, for `HTTPS_PROXY` and its like; none without [`Builder::tls`].
+    #[must_use]
+    pub fn proxy_url(&self) -> Option<String> {
+        self.running.server.encrypted.as_ref().map(|(_, address)| format!("http://{address}"))
+    }
+
+    /// The encrypted side for clients that are not sent through a proxy; none without [`Builder::tls`].
+    #[must_use]
+    pub fn https_url(&self) -> Option<String> {
+        self.running.server.encrypted.as_ref().map(|(_, address)| format!("https://{address}"))
+    }
+
+    /// The certificate, as PEM, of the authority that the encrypted side's certificates are from. Every emulator has its
+    /// own. None without [`Builder::tls`].
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.running.server.encrypted.as_ref().map(|(tls, _)| tls.ca_pem())
+    }
+
+    /// Writes [`Self::ca_pem`] to a file, for clients that are told of authorities by a path.
+    ///
+    /// # Errors
+    /// When there is no encrypted side, or the file cannot be written.
+    pub fn write_ca(&self, path: impl AsRef<std::path::Path>) -> std::io::Result<()> {
+        let pem = self.ca_pem().ok_or_else(|| {
+            std::io::Error::new(std::io::ErrorKind::Unsupported, "the emulator was started without tls()")
+        })?;
+        std::fs::write(path, pem)
     }
 
     /// Consumer key of the connected app.

@@ -78,6 +78,8 @@ fn info(server: &Server) -> ApiResponse {
         &json!({
             "login_url": server.login_url(),
             "instance_url": server.instance_url(),
+            "proxy_url": server.encrypted.as_ref().map(|(_, address)| format!("http://{address}")),
+            "ca_pem": server.encrypted.as_ref().map(|(tls, _)| tls.ca_pem()),
             "client_id": server.credentials.client_id,
             "client_secret": server.credentials.client_secret,
             "refresh_token": server.credentials.refresh_token,

@@ -14,7 +14,12 @@ use crate::error::SalesforceError;
 use crate::schema::ids;
 
 /// Answers a request, and tells how many API calls it was.
-pub(crate) fn route(server: &Server, host: usize, request: &ApiRequest, plan: &Plan) -> (ApiResponse, u32) {
+pub(crate) fn route(
+    server: &Server,
+    host: Option<usize>,
+    request: &ApiRequest,
+    plan: &Plan,
+) -> (ApiResponse, u32) {
     let path: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let response = match path.as_slice() {
         ["services", "data", rest @ ..] => return data(server, host, request, rest, plan),
@@ -91,7 +96,7 @@ pub(crate) fn classify(request: &ApiRequest) -> (Resource, Option<String>) {
 
 fn data(
     server: &Server,
-    host: usize,
+    host: Option<usize>,
     request: &ApiRequest,
     path: &[&str],
     plan: &Plan,
@@ -123,7 +128,7 @@ const FIRST: u16 = 20;
 /// Checks the host, the version, the session and the user's permission to use the API at all.
 fn admit(
     server: &Server,
-    host: usize,
+    host: Option<usize>,
     request: &ApiRequest,
     version: &str,
 ) -> Result<(u16, oauth::Session), Box<ApiResponse>> {

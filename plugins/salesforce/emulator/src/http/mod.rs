@@ -16,6 +16,7 @@ mod link;
 mod log;
 mod message;
 mod oauth;
+mod origin;
 mod pipeline;
 mod query;
 mod replication;
@@ -24,6 +25,7 @@ mod search;
 mod soap;
 mod sobject;
 mod stream;
+mod tls;
 mod versions;
 mod xml;
 
@@ -48,9 +50,10 @@ use crate::error::SalesforceError;
 use crate::org::{Org, lock};
 use bulk::Bulk;
 use bulk_v1::BulkV1;
-use link::HostListener;
+use link::{HostListener, Side};
 use message::ApiRequest;
 use query::Locators;
+use tls::Tls;
 
 /// Everything that answers requests.
 #[derive(Debug)]
@@ -70,6 +73,8 @@ pub(crate) struct Server {
     home: Mutex<Home>,
     in_flight: AtomicU64,
     concurrent_limit: Option<u64>,
+    /// The encrypted side and its address.
+    pub(crate) encrypted: Option<(Tls, SocketAddr)>,
 }
 
 /// Which host the org lives on, and how the others answer.
@@ -86,6 +91,8 @@ pub(crate) struct Parts {
     pub(crate) credentials: Credentials,
     pub(crate) daily_api_requests: u64,
     pub(crate) concurrent_limit: Option<u64>,
+    /// Whether there is an encrypted side.
+    pub(crate) tls: bool,
 }
 
 /// A server that listens.
@@ -103,7 +110,14 @@ pub(crate) async fn start(parts: Parts, listen: SocketAddr) -> Result<Running, s
     for (host, address) in [listen, SocketAddr::new(listen.ip(), 0)].into_iter().enumerate() {
         let tcp = TcpListener::bind(address).await?;
         hosts.push(format!("http://{}", tcp.local_addr()?));
-        listeners.push(HostListener { tcp, host });
+        listeners.push(HostListener { tcp, side: Side::Host(host) });
+    }
+    let mut encrypted = None;
+    if parts.tls {
+        let tcp = TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await?;
+        let tls = Tls::generate()?;
+        encrypted = Some((tls.clone(), tcp.local_addr()?));
+        listeners.push(HostListener { tcp, side: Side::Encrypted(tls) });
     }
     let server = Arc::new_cyclic(|me| Server {
         me: me.clone(),
@@ -119,6 +133,7 @@ pub(crate) async fn start(parts: Parts, listen: SocketAddr) -> Result<Running, s
         home: Mutex::new(Home::default()),
         in_flight: AtomicU64::new(0),
         concurrent_limit: parts.concurrent_limit,
+        encrypted,
         credentials: parts.credentials,
     });
     server.tokens.new_refresh(
@@ -180,9 +195,9 @@ impl Server {
     }
 
     /// The redirect status of a host where the org is not; 401 stands for no redirect.
-    fn away(&self, host: usize) -> Option<u16> {
+    fn away(&self, host: Option<usize>) -> Option<u16> {
         let home = *lock(&self.home);
-        (home.host != host).then(|| home.redirect.unwrap_or(401))
+        host.is_some_and(|host| home.host != host).then(|| home.redirect.unwrap_or(401))
     }
 
     /// Sets how many locators a user may hold open, and for how long one may lie unused.

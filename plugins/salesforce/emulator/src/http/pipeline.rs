@@ -25,7 +25,7 @@ use super::link::{HostListener, Peer};
 use super::log::{LogEntry, Resource};
 use super::message::{ApiRequest, ApiResponse};
 use super::stream::FilePart;
-use super::{Server, data};
+use super::{Server, data, origin};
 use crate::error::SalesforceError;
 
 /// Largest request body, packed or unpacked.
@@ -56,15 +56,20 @@ pub(crate) fn serve(
                 // An error means that the emulator is gone: stop as well.
                 _ = stopped.wait_for(|stop| *stop) => break,
                 Some(_) = connections.join_next() => {}
-                (link, peer) = listener.accept() => {
-                    let server = Arc::clone(&server);
-                    let service = service_fn(move |request| {
-                        let (server, peer) = (Arc::clone(&server), peer.clone());
-                        async move { Ok::<_, Infallible>(handle(server, peer, request).await) }
-                    });
-                    let connection = graceful.watch(http.serve_connection(TokioIo::new(link), service));
+                (tcp, address) = listener.accept() => {
+                    let (server, side, http) = (Arc::clone(&server), listener.side.clone(), http.clone());
+                    let watcher = graceful.watcher();
                     connections.spawn(async move {
-                        if let Err(error) = connection.await {
+                        let (link, peer) = match side.open(tcp, address).await {
+                            Ok(opened) => opened,
+                            Err(error) => return tracing::debug!(%error, "a connection was not opened"),
+                        };
+                        let service = service_fn(move |request| {
+                            let (server, peer) = (Arc::clone(&server), peer.clone());
+                            async move { Ok::<_, Infallible>(handle(server, peer, request).await) }
+                        });
+                        let connection = http.serve_connection(TokioIo::new(link), service);
+                        if let Err(error) = watcher.watch(connection).await {
                             tracing::debug!(%error, "a connection broke off");
                         }
                     });
@@ -172,6 +177,7 @@ fn answer(server: &Server, peer: &Peer, request: &ApiRequest) -> Outcome {
             Err(error) => Outcome::plain(request, ApiResponse::error(&error)),
         },
     };
+    origin::speak_as_asked(server, peer, request, outcome.resource, &mut outcome.response);
     outcome.faults = plan.names;
     outcome.tamper = plan.tamper;
     outcome.delay = plan.delay;

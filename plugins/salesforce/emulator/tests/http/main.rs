@@ -16,3 +16,4 @@ mod resources;
 mod rules;
 mod search;
 mod soap;
+mod tls;

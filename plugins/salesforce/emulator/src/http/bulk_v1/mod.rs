@@ -55,7 +55,12 @@ impl BulkV1 {
 type Outcome = Result<ApiResponse, SalesforceError>;
 
 /// Answers a request, and tells how many API calls it was.
-pub(crate) fn answer(server: &Server, host: usize, request: &ApiRequest, plan: &Plan) -> (ApiResponse, u32) {
+pub(crate) fn answer(
+    server: &Server,
+    host: Option<usize>,
+    request: &ApiRequest,
+    plan: &Plan,
+) -> (ApiResponse, u32) {
     let now = server.org.clock.now();
     let session = request.token().and_then(|token| server.tokens.session(token, now));
     let Some(session) = session.filter(|_| server.away(host).is_none()) else {

@@ -113,7 +113,8 @@ pub(super) fn check(server: &Server, assertion: &str) -> Result<(), OAuthError> 
     let own = [server.login_url(), server.instance_url()];
     let accepted = |audience: &String| {
         let audience = audience.trim_end_matches('/').trim_end_matches("/services/oauth2/token");
-        matches!(audience, "https://login.salesforce.com" | "https://test.salesforce.com")
+        // Any host of Salesforce's leads here, through the encrypted side.
+        (audience.starts_with("https://") && audience.ends_with(".salesforce.com"))
             || own.iter().any(|url| url == audience)
     };
     if !audiences.iter().any(accepted) {
