@@ -107,12 +107,12 @@ pub(super) fn remote_value<'f>(fields: &'f [RemoteField], key: &str) -> Option<&
 }
 
 /// The text of a remote field.
-pub(super) fn remote_text(fields: &[RemoteField], key: &str) -> Option<String> {
+pub(crate) fn remote_text(fields: &[RemoteField], key: &str) -> Option<String> {
     remote_value(fields, key)?.to_text()
 }
 
 /// The remote name of a remote field, whether its class is here whole or by its id.
-pub(super) fn key_of(field: &RemoteField) -> Option<&str> {
+pub(crate) fn key_of(field: &RemoteField) -> Option<&str> {
     match &field.remote_field_class {
         RemoteFieldClassRef::Class(_) => field.key(),
         RemoteFieldClassRef::Id(id) => id.split_once('.').map(|(_, name)| name),

@@ -89,7 +89,7 @@ impl Pure {
         let before = self.decode(&remote).expect("a record");
         let (written, warnings) = self.put(patch, &remote).expect("a write");
         let after = self.decode(&written).expect("a record");
-        let mut wanted = before.clone();
+        let mut wanted = before;
         patch.apply_to(&mut wanted);
         let named = patch.named();
         for field in mapping(record.kind()).fields.iter().filter(|field| field.unified != "remote_fields") {
