@@ -1,5 +1,8 @@
 //! Serves an emulated org until interrupted, for clients in other processes:
-//! `cargo run -p unicrm-salesforce-emulator --example serve -- [contacts] [port] [seed]`.
+//! `cargo run -p unicrm-salesforce-emulator --example serve -- [contacts] [port] [seed] [CA file]`.
+//!
+//! With a CA file there is an encrypted side as well. Clients that know no host but `login.salesforce.com` reach it with
+//! the proxy URL as `HTTPS_PROXY` and the file as an authority that they trust.
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,12 +16,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => Ok(default),
     };
     let port = u16::try_from(number(2, 0)?)?;
-    let emulator = Emulator::builder()
+    let builder = Emulator::builder()
         .contacts(number(1, 2_500)?)
         .seed(number(3, 1)?)
-        .listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        .start()
-        .await?;
+        .listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let ca_file = std::env::args().nth(4);
+    let emulator = if ca_file.is_some() { builder.tls() } else { builder }.start().await?;
+    if let (Some(path), Some(proxy)) = (ca_file, emulator.proxy_url()) {
+        emulator.write_ca(&path)?;
+        println!("proxy url      {proxy}");
+    }
     println!("login url      {}", emulator.url());
     println!("client id      {}", emulator.client_id());
     println!("client secret  {}", emulator.client_secret());

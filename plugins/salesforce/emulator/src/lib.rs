@@ -1,7 +1,8 @@
 //! A Salesforce org in one process, for demos, tests and benchmarks.
 //!
-//! It speaks Salesforce's protocol over real HTTP: OAuth, describe, SOQL, single records, composite calls, quotas and
-//! errors, so that Salesforce clients of any language run against it unmodified. Data is seeded: the same seed gives the
+//! It speaks Salesforce's protocol over real HTTP: OAuth, describe, SOQL and SOSL, single records, composite calls and
+//! graphs, both generations of the Bulk API, quotas and errors, so that Salesforce clients of any language run against it
+//! unmodified; those that know no host but `login.salesforce.com` through its encrypted side ([`Builder::tls`]). Data is seeded: the same seed gives the
 //! same org. Faults that real orgs show on bad days can be switched on at will.
 //!
 //! ```
@@ -41,7 +42,10 @@ mod soql;
 pub use emulator::{Builder, Emulator, EmulatorError};
 pub use error::SalesforceError;
 pub use handle::OrgHandle;
-pub use http::{BulkSettings, Count, Fault, FaultControl, FaultRule, FaultState, LogEntry, PublicKey, RequestLog, Resource};
+pub use http::{
+    BulkSettings, Count, Fault, FaultControl, FaultRule, FaultState, LogEntry, PublicKey, RequestLog,
+    Resource,
+};
 pub use org::{Conversion, Converted, DuplicateRule, Record, ValidationRule, Value};
 pub use schema::ids::{is_valid as is_valid_id, salesforce_id, widen as widen_id};
 pub use schema::visibility::{FieldAccess, ObjectAccess};

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
 mod bulk;
+mod bulk_ingest;
 mod bulk_v1;
 mod client;
 mod composite;

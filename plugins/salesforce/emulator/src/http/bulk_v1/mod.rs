@@ -144,7 +144,8 @@ fn concurrency_mode<'de, D: Deserializer<'de>>(given: D) -> Result<Option<String
         Some(Mode::Name(name)) => Ok(Some(name)),
         Some(Mode::Number(number)) => {
             let name = ["Parallel", "Serial"].get(number);
-            let name = name.ok_or_else(|| serde::de::Error::custom(format!("no concurrency mode {number}")))?;
+            let name =
+                name.ok_or_else(|| serde::de::Error::custom(format!("no concurrency mode {number}")))?;
             Ok(Some((*name).to_owned()))
         }
     }

@@ -15,16 +15,15 @@ pub(crate) fn fill_new(
     object: &ObjectSchema,
     record: &mut Record,
 ) -> Result<(), SalesforceError> {
+    // Flags that follow from the stage are no defaults.
+    let given = if object.name == "Opportunity" { record.clone() } else { Record::new() };
     defaults(context, object, record);
     match object.name.as_str() {
         "Contact" | "Lead" | "User" => {
             let name = person_name(record);
             record.set_if_absent("Name", name);
         }
-        "Opportunity" => {
-            let given = record.clone();
-            opportunity(context, record, &given)?;
-        }
+        "Opportunity" => opportunity(context, record, &given)?,
         "Task" => activity::derive_task(context, record, None)?,
         "Event" => activity::derive_event(context, record)?,
         _ => {}
