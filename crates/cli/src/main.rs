@@ -23,7 +23,13 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     trace::start(cli.global.verbose);
     let verbose = cli.global.verbose > 0;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Few threads: each keeps memory of its own, and what blocks waits for a disk or a lock anyway.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(4)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return errors::report(&errors::Failure::from(error), verbose),
     };

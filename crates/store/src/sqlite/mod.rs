@@ -135,6 +135,7 @@ impl SqliteStore {
         };
         let connections = (|| {
             let mut writer = connect()?;
+            writer.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
             write_ahead_log(&writer, options.busy_timeout)?;
             migrate::migrate(&mut writer)?;
             let readers = (0..options.readers.max(1)).map(|_| {
@@ -202,6 +203,11 @@ fn create_private(path: &Path) -> Result<()> {
     }
 }
 
+/// What a reader keeps of the file. The operating system keeps the rest: memory must not grow with the number of records.
+const READER_CACHE_KIB: i64 = 2_000;
+/// What the writer keeps: the pages that a commit touches.
+const WRITER_CACHE_KIB: i64 = 16_000;
+
 fn prepare(connection: &Connection, busy_timeout: Duration) -> Done<()> {
     connection.busy_timeout(busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(256);
@@ -210,8 +216,7 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> Done<()> {
     // checkpoint. Where a lost commit would hurt, the writer asks for more.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // In kibibytes; the pages that a commit touches fit in.
-    connection.pragma_update(None, "cache_size", -32_000)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     // Records with their raw form take some kilobytes. On larger pages fewer of them spill over, and a third less space
     // is left empty. Says nothing to a database that is there already.
     connection.pragma_update(None, "page_size", 8_192)?;
