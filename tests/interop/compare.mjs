@@ -1,4 +1,5 @@
-// Compares what three clients read of one org: node compare.mjs JSFORCE_JSON SIMPLE_SALESFORCE_JSON UNICRM_FOLDER
+// Compares what several clients read of one org: node compare.mjs FOLDER, with jsforce.json, simple-salesforce.json,
+// tap-salesforce.json and the folder unicrm with one file per unified object.
 // Per sObject the number of records, the number of deleted ones, and the SHA-256 of the sorted ids must agree.
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -48,9 +49,13 @@ function difference(ours = [], theirs = []) {
   return { only_ours: without(ours, theirs), only_theirs: without(theirs, ours) };
 }
 
-const [jsforceFile, simpleSalesforceFile, unicrmFolder] = process.argv.slice(2);
-const reference = await json(jsforceFile);
-const readings = { "simple-salesforce": await json(simpleSalesforceFile), unicrm: await unified(unicrmFolder) };
+const folder = process.argv[2];
+const others = ["simple-salesforce", "tap-salesforce"];
+const reference = await json(join(folder, "jsforce.json"));
+const readings = { unicrm: await unified(join(folder, "unicrm")) };
+for (const other of others) {
+  readings[other] = await json(join(folder, `${other}.json`));
+}
 let differences = 0;
 for (const [reader, reading] of Object.entries(readings)) {
   for (const sobject of new Set([...Object.keys(reference), ...Object.keys(reading)])) {
@@ -71,4 +76,4 @@ if (differences > 0) {
   console.error(`${differences} difference(s)`);
   process.exit(1);
 }
-console.log("jsforce, simple-salesforce and unicrm read the same records");
+console.log(`${["jsforce", ...others].join(", ")} and unicrm read the same records`);

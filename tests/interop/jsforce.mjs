@@ -211,6 +211,48 @@ async function composes(conn) {
   await conn.sobject("Account").destroy([compositeResponse[0].body.id, tree.results[0].id]);
 }
 
+async function searches(conn) {
+  const made = await conn.sobject("Contact").create({ LastName: "Quetzalcoatl", Email: "searched@example.com" });
+  for (const words of ["Quetzalcoatl", "quetzal*", "searched@example.com"]) {
+    const { searchRecords } = await conn.search(`FIND {${words}} IN ALL FIELDS RETURNING Contact(Id, LastName), Lead(Id)`);
+    assert.deepEqual(searchRecords.map((record) => [record.attributes.type, record.Id, record.LastName]), [["Contact", made.id, "Quetzalcoatl"]], words);
+  }
+  await conn.sobject("Contact").destroy(made.id);
+  assert.deepEqual((await conn.search("FIND {Quetzalcoatl} RETURNING Contact(Id)")).searchRecords, []);
+}
+
+// Names that a careless reader or writer of CSV breaks.
+const CSV_NAMES = ["Comma, Inc", 'Quote "d"', "Line\nbreak", "Ünï ✓", " spaced "];
+
+async function loads(conn) {
+  conn.bulk2.pollInterval = 50;
+  const count = async (soql, options) => (await (await conn.bulk2.query(soql, options)).toArray()).length;
+  const rest = async (options) => (await conn.query("SELECT Id FROM Contact", options)).totalSize;
+  assert.equal(await count("SELECT Id, Name FROM Contact"), await rest());
+  assert.equal(await count("SELECT Id, Name FROM Contact", { scanAll: true }), await rest({ scanAll: true }));
+  const input = [...CSV_NAMES.map((name) => ({ LastName: name, Email: "bulk@example.com" })), { LastName: "", Email: "bulk@example.com" }];
+  const { successfulResults, failedResults } = await conn.bulk2.loadAndWaitForResults({ object: "Contact", operation: "insert", input });
+  assert.deepEqual([successfulResults.length, failedResults.length], [CSV_NAMES.length, 1]);
+  assert.match(failedResults[0].sf__Error, /^REQUIRED_FIELD_MISSING/);
+  const back = await (await conn.bulk2.query("SELECT Id, LastName FROM Contact WHERE Email = 'bulk@example.com'")).toArray();
+  const given = new Map(successfulResults.map((row, n) => [row.sf__Id, CSV_NAMES[n].trim()]));
+  assert.deepEqual(new Map(back.map((row) => [row.Id, row.LastName])), given);
+  const ids = back.map((row) => ({ Id: row.Id }));
+  const gone = await conn.bulk2.loadAndWaitForResults({ object: "Contact", operation: "delete", input: ids });
+  assert.equal(gone.successfulResults.length, ids.length);
+  await assert.rejects(conn.bulk2.query("SELECT COUNT(Id) FROM Contact"));
+}
+
+async function loadsTheOldWay(conn) {
+  conn.bulk.pollInterval = 50;
+  const rows = await conn.bulk.load("Contact", "insert", CSV_NAMES.map((name) => ({ LastName: name, Email: "bulk1@example.com" })));
+  assert.ok(rows.every((row) => row.success));
+  const back = await (await conn.bulk.query("SELECT LastName FROM Contact WHERE Email = 'bulk1@example.com'")).toArray();
+  assert.deepEqual(back.map((row) => row.LastName).sort(), CSV_NAMES.map((name) => name.trim()).sort());
+  const gone = await conn.bulk.load("Contact", "delete", rows.map((row) => ({ Id: row.id })));
+  assert.ok(gone.every((row) => row.success));
+}
+
 async function refuses(conn) {
   await assert.rejects(conn.query("SELECT Nope FROM Contact"), { errorCode: "INVALID_FIELD", message: /No such column 'Nope' on entity 'Contact'/ });
   await assert.rejects(conn.query("SELECT Id FROM Nope"), { errorCode: "INVALID_TYPE" });
@@ -221,7 +263,7 @@ async function refuses(conn) {
   await assert.rejects(conn.queryMore(`/services/data/v${version}/query/01g000000000000AAA-2000`), { errorCode: "INVALID_QUERY_LOCATOR" });
 }
 
-const CHECKS = [describes, countsCalls, readsPages, finds, relates, writesMany, upserts, replicates, composes, refuses];
+const CHECKS = [describes, countsCalls, readsPages, finds, relates, writesMany, upserts, replicates, composes, searches, loads, loadsTheOldWay, refuses];
 
 async function check() {
   await signsIn();

@@ -4,20 +4,20 @@
                                                as Salesforce has it
     python simple_salesforce_client.py read    prints the records as {sObject: [{id, deleted}]}, deleted ones included
 
-Where the org is and how to sign in come from SF_URL, SF_CLIENT_ID, SF_CLIENT_SECRET, SF_USERNAME, SF_PASSWORD and
+It knows no host but those of Salesforce: HTTPS_PROXY leads from there to the emulator, and REQUESTS_CA_BUNDLE names the
+authority to trust. How to sign in comes from SF_CLIENT_ID, SF_CLIENT_SECRET, SF_USERNAME, SF_PASSWORD and
 SF_SECURITY_TOKEN; what is read comes from reads.json.
 """
 
+import csv
+import io
 import json
 import os
 import pathlib
 import sys
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
 from simple_salesforce import Salesforce, format_soql
 from simple_salesforce.exceptions import (
     SalesforceAuthenticationFailed,
@@ -25,26 +25,14 @@ from simple_salesforce.exceptions import (
     SalesforceResourceNotFound,
 )
 
-URL = urlsplit(os.environ["SF_URL"])
 APP = {"consumer_key": os.environ["SF_CLIENT_ID"], "consumer_secret": os.environ["SF_CLIENT_SECRET"]}
 USER = {"username": os.environ["SF_USERNAME"], "password": os.environ["SF_PASSWORD"]}
 TOKEN = os.environ["SF_SECURITY_TOKEN"]
 VERSION = "62.0"
 
 
-class ToEmulator(HTTPAdapter):
-    """simple-salesforce speaks to https://*.salesforce.com only; this is the wire from there to the emulator."""
-
-    def send(self, request, *args, **kwargs):
-        request.url = urlsplit(request.url)._replace(scheme=URL.scheme, netloc=URL.netloc).geturl()
-        return super().send(request, *args, **kwargs)
-
-
 def sign_in(**given):
-    session = requests.Session()
-    session.trust_env = False
-    session.mount("https://", ToEmulator())
-    return Salesforce(session=session, version=VERSION, **given)
+    return Salesforce(version=VERSION, **given)
 
 
 def refused(error, call, code=None):
@@ -185,6 +173,48 @@ def replicates(sf):
     assert updated["ids"] and not any(everything[one] for one in updated["ids"])
 
 
+def searches(sf):
+    made = sf.Contact.create({"LastName": "Xochiquetzal", "Phone": "+1 415 555 0199"})["id"]
+    assert [row["Id"] for row in sf.quick_search("Xochiquetzal")["searchRecords"]] == [made]
+    found = sf.search("FIND {Xochi*} IN NAME FIELDS RETURNING Contact(Id, Name), Account(Id)")["searchRecords"]
+    assert [(row["attributes"]["type"], row["Name"]) for row in found] == [("Contact", "Xochiquetzal")]
+    sf.Contact.delete(made)
+    assert sf.quick_search("Xochiquetzal")["searchRecords"] == []
+
+
+def rows_of(pages):
+    return [row for page in pages for row in csv.DictReader(io.StringIO(page, newline=""))]
+
+
+def loads(sf):
+    bulk = sf.bulk2.Contact
+    live = sf.query("SELECT COUNT() FROM Contact")["totalSize"]
+    pages = list(bulk.query("SELECT Id, Name FROM Contact", max_records=1000, wait=0))
+    assert len(pages) == -(-live // 1000), len(pages)
+    assert len({row["Id"] for row in rows_of(pages)}) == live
+    everything = sf.query_all("SELECT Id FROM Contact", include_deleted=True)["totalSize"]
+    assert len(rows_of(bulk.query_all("SELECT Id FROM Contact", wait=0))) == everything
+    names = ["Comma, Inc", 'Quote "d"', "Ünï ✓", "NULL", "#N/B"]
+    made = bulk.insert(records=[{"LastName": name, "Email": "bulk2@example.com"} for name in [*names, ""]], wait=0)
+    assert [(job["numberRecordsProcessed"], job["numberRecordsFailed"]) for job in made] == [(6, 1)]
+    results = sf.bulk2.Contact.get_all_ingest_records(made[0]["job_id"])
+    assert len(results["successfulRecords"]) == len(names)
+    assert results["failedRecords"][0]["sf__Error"].startswith("REQUIRED_FIELD_MISSING")
+    back = rows_of(bulk.query("SELECT LastName FROM Contact WHERE Email = 'bulk2@example.com'", wait=0))
+    assert sorted(row["LastName"] for row in back) == sorted(names)
+    gone = bulk.delete(records=[{"Id": row["sf__Id"]} for row in results["successfulRecords"]], wait=0)
+    assert gone[0]["numberRecordsFailed"] == 0
+
+
+def loads_the_old_way(sf):
+    rows = sf.bulk.Contact.insert([{"LastName": "Old", "Email": "bulk3@example.com"}, {"Email": "bulk3@example.com"}])
+    assert [row["success"] for row in rows] == [True, False]
+    assert rows[1]["errors"][0]["statusCode"] == "REQUIRED_FIELD_MISSING"
+    back = sf.bulk.Contact.query("SELECT Id, LastName FROM Contact WHERE Email = 'bulk3@example.com'", wait=0)
+    assert [(row["Id"], row["LastName"]) for row in back] == [(rows[0]["id"], "Old")]
+    sf.Contact.delete(rows[0]["id"])
+
+
 def refuses(sf):
     malformed = SalesforceMalformedRequest
     refused(malformed, lambda: sf.query("SELECT Nope FROM Contact"), "INVALID_FIELD")
@@ -198,7 +228,21 @@ def refuses(sf):
     refused(SalesforceResourceNotFound, lambda: sf.Nope.describe(), "NOT_FOUND")
 
 
-CHECKS = [signs_in, describes, counts_calls, reads_pages, finds, keeps_values, writes, composes, replicates, refuses]
+CHECKS = [
+    signs_in,
+    describes,
+    counts_calls,
+    reads_pages,
+    finds,
+    keeps_values,
+    writes,
+    composes,
+    replicates,
+    searches,
+    loads,
+    loads_the_old_way,
+    refuses,
+]
 
 
 def check():

@@ -48,6 +48,10 @@ struct Salesforce {
     /// Records from a folder in the format of `sf data export tree`
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Open an encrypted side too, a proxy for clients that know no host but login.salesforce.com, and write here the
+    /// certificate that they must trust
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
@@ -62,7 +66,12 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         Some(folder) => builder.data_dir(folder),
         None => builder.contacts(salesforce.contacts),
     };
+    let builder = if salesforce.ca_file.is_some() { builder.tls() } else { builder };
     let emulator = builder.start().await.map_err(failure)?;
+    if let Some(file) = &salesforce.ca_file {
+        let failed = |error| Failure::new(format!("{} cannot be written", file.display())).because(error);
+        emulator.write_ca(file).map_err(failed)?;
+    }
     if global.json {
         output::json_line(&SignIn::of(&emulator))?;
     } else {
@@ -83,6 +92,8 @@ pub(crate) fn failure(error: EmulatorError) -> Failure {
 #[derive(Serialize)]
 struct SignIn<'a> {
     url: String,
+    /// The proxy that leads to the encrypted side, if there is one.
+    proxy_url: Option<String>,
     client_id: &'a str,
     client_secret: &'a str,
     refresh_token: &'a str,
@@ -95,6 +106,7 @@ impl<'a> SignIn<'a> {
     fn of(emulator: &'a Emulator) -> Self {
         Self {
             url: emulator.url(),
+            proxy_url: emulator.proxy_url(),
             client_id: emulator.client_id(),
             client_secret: emulator.client_secret(),
             refresh_token: emulator.refresh_token(),
@@ -108,6 +120,7 @@ impl<'a> SignIn<'a> {
 fn print(emulator: &Emulator, json: bool) -> Result<()> {
     let (url, id, secret) = (emulator.url(), emulator.client_id(), emulator.client_secret());
     let token = emulator.refresh_token();
+    let proxy = emulator.proxy_url().map(|url| format!("\n  https proxy    {url}")).unwrap_or_default();
     if json {
         let access =
             [("url", url.as_str()), ("client_id", id), ("client_secret", secret), ("refresh_token", token)];
@@ -118,7 +131,7 @@ fn print(emulator: &Emulator, json: bool) -> Result<()> {
 
   client id      {id}
   client secret  {secret}
-  refresh token  {token}
+  refresh token  {token}{proxy}
 
 In another terminal:
 
