@@ -2,11 +2,12 @@
 //! it is behind a proxy that ends TLS.
 
 use bytes::Bytes;
+use serde_json::Value;
 
-use super::Server;
 use super::link::Peer;
 use super::log::Resource;
 use super::message::{ApiRequest, ApiResponse};
+use super::{Server, oauth};
 
 /// Writes the address that the caller used in the place of the org's own.
 pub(crate) fn speak_as_asked(
@@ -35,6 +36,20 @@ pub(crate) fn speak_as_asked(
             *value = value.replace(own.as_str(), &asked).replace(&encoded(own), &encoded(&asked));
         }
     }
+    if resource == Resource::Token
+        && let Some(body) = signed(server, &response.body)
+    {
+        response.body = body;
+    }
+}
+
+/// A token's answer with the signature of the identity URL that it has now; none when it is no such answer.
+fn signed(server: &Server, body: &[u8]) -> Option<Bytes> {
+    let mut token: Value = serde_json::from_slice(body).ok()?;
+    let text = |name: &str| token.get(name).and_then(Value::as_str);
+    let signature = oauth::sign(server, text("id")?, text("issued_at")?);
+    *token.get_mut("signature")? = signature.into();
+    Some(token.to_string().into())
 }
 
 /// A URL as it stands inside another.

@@ -1,5 +1,8 @@
 //! The encrypted side: any host's name leads to the emulator.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::hmac;
 use serde_json::json;
 use unicrm_salesforce_emulator::{Emulator, Fault, FaultRule, Resource};
 
@@ -38,6 +41,10 @@ async fn any_host_is_reached_through_the_proxy() {
         let token = log_in(&http, &emulator, host).await;
         assert_eq!(token["instance_url"], json!(host));
         assert!(token["id"].as_str().unwrap().starts_with(&format!("{host}/id/")), "{token}");
+        let key = hmac::Key::new(hmac::HMAC_SHA256, emulator.client_secret().as_bytes());
+        let signed = ["id", "issued_at"].map(|name| token[name].as_str().unwrap()).concat();
+        let signature = STANDARD.decode(token["signature"].as_str().unwrap()).unwrap();
+        assert!(hmac::verify(&key, signed.as_bytes(), &signature).is_ok(), "{token}");
         let bearer = token["access_token"].as_str().unwrap();
         let instance = token["instance_url"].as_str().unwrap();
         let made = http.post(format!("{instance}/services/data/v66.0/sobjects/Account")).bearer_auth(bearer);

@@ -253,11 +253,9 @@ fn issue(server: &Server, grant: Grant) -> ApiResponse {
     );
     let id = server.identity_url(&grant.user_id);
     let issued_at = now.as_millisecond().to_string();
-    let key = hmac::Key::new(hmac::HMAC_SHA256, credentials.client_secret.as_bytes());
-    let signature = STANDARD.encode(hmac::sign(&key, format!("{id}{issued_at}").as_bytes()));
     let mut body = json!({
         "access_token": access_token,
-        "signature": signature,
+        "signature": sign(server, &id, &issued_at),
         "instance_url": server.instance_url(),
         "id": id,
         "token_type": "Bearer",
@@ -270,6 +268,12 @@ fn issue(server: &Server, grant: Grant) -> ApiResponse {
         body["scope"] = Value::String(grant.scope);
     }
     ApiResponse::json(200, &body).with_header("cache-control", "no-store").with_header("pragma", "no-cache")
+}
+
+/// The signature of a token's identity URL and time, by which a client can tell that nobody has changed them.
+pub(crate) fn sign(server: &Server, id: &str, issued_at: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, server.credentials.client_secret.as_bytes());
+    STANDARD.encode(hmac::sign(&key, format!("{id}{issued_at}").as_bytes()))
 }
 
 fn basic_credentials(request: &ApiRequest) -> Option<(String, String)> {
