@@ -18,6 +18,9 @@ mod config;
 mod error;
 #[cfg(test)]
 mod fixtures_test;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod objects;
 mod provider;
 mod read;
