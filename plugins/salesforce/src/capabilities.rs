@@ -13,13 +13,23 @@ const READING: CapabilitySet = CapabilitySet::of(&[
 
 const READING_WITH_DELETIONS: CapabilitySet = READING.and(CapabilitySet::of(&[Capability::Deletions]));
 
+const WRITING: CapabilitySet =
+    CapabilitySet::of(&[Capability::Create, Capability::Update, Capability::Delete]);
+
+const KEYED: CapabilitySet = CapabilitySet::of(&[Capability::Upsert]);
+
+const CONVERTING: CapabilitySet = CapabilitySet::of(&[Capability::Convert]);
+
 /// What the plugin can do at the most. A linked account may see less: the access report says what.
 #[must_use]
 pub fn capabilities() -> Capabilities {
     let of = |kind: ObjectKind| match kind {
         // Salesforce never deletes users; stages and types of engagement are settings of the org.
         ObjectKind::User | ObjectKind::Stage | ObjectKind::EngagementType => READING,
-        _ => READING_WITH_DELETIONS,
+        // Notes can have no field that holds a key.
+        ObjectKind::Note => READING_WITH_DELETIONS.and(WRITING),
+        ObjectKind::Lead => READING_WITH_DELETIONS.and(WRITING).and(KEYED).and(CONVERTING),
+        _ => READING_WITH_DELETIONS.and(WRITING).and(KEYED),
     };
     let start = Capabilities::new().with_raw_requests(true);
     ObjectKind::ALL.into_iter().fold(start, |all, kind| all.with(kind, of(kind)))

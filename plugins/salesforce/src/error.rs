@@ -144,6 +144,17 @@ impl Fault {
         }
     }
 
+    /// Whether the request may have been carried out all the same.
+    pub(crate) fn may_have_acted(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.status >= 500,
+            Self::Unexpected { status, .. } => matches!(status, 200..=299 | 408 | 500..),
+            Self::Unreadable { .. } => true,
+            Self::Transport { error, .. } => error.effect() == Effect::Unknown,
+            Self::Rejected(_) | Self::Moved { .. } | Self::Query(_) | Self::Core(_) => false,
+        }
+    }
+
     /// Whether the login itself, or the guard against refreshing in circles, said no.
     pub(crate) fn is_unauthenticated(&self) -> bool {
         matches!(self, Self::Core(error) if error.kind() == ErrorKind::Unauthenticated)

@@ -25,6 +25,7 @@ mod objects;
 mod provider;
 mod read;
 mod schema;
+mod write;
 
 use unicrm_core::Registration;
 

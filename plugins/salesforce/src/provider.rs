@@ -14,6 +14,7 @@ use crate::capabilities::capabilities;
 use crate::config::SalesforceConfig;
 use crate::objects::MAPPINGS;
 use crate::read::Reader;
+use crate::write::Writer;
 use crate::{access, schema};
 
 const LOGIN_URL: Setting = Setting {
@@ -68,7 +69,8 @@ pub fn connect(request: ConnectRequest) -> ConnectFuture {
         let config = Arc::new(SalesforceConfig::from_json(&request.config)?);
         let client = Client::connect(&request, Arc::clone(&config)).await?;
         let reader = Reader::new(client.clone(), config, request.linked_account);
-        Ok(Arc::new(Salesforce { client, reader, capabilities: capabilities() }) as Arc<dyn Provider>)
+        let writer = Writer::new(client.clone(), request.linked_account);
+        Ok(Arc::new(Salesforce { client, reader, writer, capabilities: capabilities() }) as Arc<dyn Provider>)
     })
 }
 
@@ -77,6 +79,7 @@ pub fn connect(request: ConnectRequest) -> ConnectFuture {
 struct Salesforce {
     client: Client,
     reader: Reader,
+    writer: Writer,
     capabilities: Capabilities,
 }
 
@@ -110,8 +113,8 @@ impl Provider for Salesforce {
         Err(unsupported("searching"))
     }
 
-    async fn write(&self, _request: WriteRequest) -> Result<WriteReport> {
-        Err(unsupported("writing"))
+    async fn write(&self, request: WriteRequest) -> Result<WriteReport> {
+        Ok(self.writer.write(&self.reader, request).await)
     }
 
     async fn changes(&self, _request: ChangesRequest) -> Result<ChangesPage> {

@@ -9,3 +9,4 @@ mod random;
 mod reading;
 mod since;
 mod support;
+mod writing;

@@ -218,13 +218,16 @@ pub struct Outcome {
     pub remote_id: Option<RemoteId>,
     /// What was not written as it was given.
     pub warnings: Vec<Warning>,
+    /// Records that stand in the way of a write that failed: those that a duplicate rule or a key found, or the one that
+    /// this record was merged or converted into.
+    pub candidates: Vec<RemoteId>,
 }
 
 impl Outcome {
     /// An outcome.
     #[must_use]
     pub fn new(status: OutcomeStatus) -> Self {
-        Self { status, remote_id: None, warnings: Vec::new() }
+        Self { status, remote_id: None, warnings: Vec::new(), candidates: Vec::new() }
     }
 
     /// A write that failed.
@@ -251,6 +254,13 @@ impl Outcome {
     #[must_use]
     pub fn with_warnings(mut self, warnings: impl IntoIterator<Item = Warning>) -> Self {
         self.warnings.extend(warnings);
+        self
+    }
+
+    /// With records that stand in the way.
+    #[must_use]
+    pub fn with_candidates(mut self, candidates: impl IntoIterator<Item = impl Into<RemoteId>>) -> Self {
+        self.candidates.extend(candidates.into_iter().map(Into::into));
         self
     }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::de::{Deserialize, DeserializeOwned};
 use unicrm_core::Quota;
 
+use super::soap;
 use super::time::parse_http_date;
 use crate::error::{Fault, What, is_page};
 
@@ -26,6 +27,8 @@ pub(crate) enum Expect {
     JsonIfChanged,
     /// Bytes of any kind with a successful status.
     Bytes,
+    /// An envelope of the SOAP API, refusals included.
+    Soap,
     /// Any answer, refusals included; only the session is looked after.
     Anything,
 }
@@ -44,9 +47,13 @@ impl Answer {
         }
         let unchanged = status == StatusCode::NOT_MODIFIED && expect == Expect::JsonIfChanged;
         if !status.is_success() && !unchanged {
-            return Err(Fault::of_answer(status, &headers, &body));
+            let refusal = if expect == Expect::Soap { soap::refusal(status.as_u16(), &body) } else { None };
+            return Err(match refusal {
+                Some(refusal) => Fault::Refused(Box::new(refusal)),
+                None => Fault::of_answer(status, &headers, &body),
+            });
         }
-        if !unchanged && expect != Expect::Bytes {
+        if !unchanged && !matches!(expect, Expect::Bytes | Expect::Soap) {
             let unexpected = |what| Fault::Unexpected { status: status.as_u16(), what, after: None };
             if is_page(&headers, &body) {
                 return Err(unexpected(What::Page));

@@ -124,7 +124,7 @@ impl Client {
             }
         }
         let requests = [request];
-        let call = Call::post_safely(self.path("/composite"), composite::body(&requests)?);
+        let call = Call::post_safely(self.path("/composite"), composite::body(&requests, false)?);
         self.fetch(usage, &call, |answer| {
             composite::decode(&answer, requests.len())?.into_iter().next().ok_or_else(unanswered)??.page()
         })
@@ -144,7 +144,7 @@ impl Client {
     ) -> Result<Vec<Result<SubAnswer, Fault>>, Fault> {
         let mut outcomes = Vec::with_capacity(requests.len());
         for requests in composite::calls(requests) {
-            let call = Call::post_safely(self.path("/composite"), composite::body(requests)?);
+            let call = Call::post_safely(self.path("/composite"), composite::body(requests, false)?);
             let decode = |answer: Answer| composite::decode(&answer, requests.len());
             outcomes.extend(self.fetch(usage, &call, decode).await?);
         }
@@ -270,6 +270,20 @@ impl Client {
         let known = Known::new(Arc::clone(&describe), answer.header("Last-Modified").map(str::to_owned));
         self.0.describes.put(sobject, known, answer.body()).await;
         Ok(describe)
+    }
+
+    /// The id of the user whom we ask as.
+    pub(crate) async fn user_id(&self, usage: &mut Usage) -> Result<String, Fault> {
+        match auth::ids_of(&self.0.connection.token().await?) {
+            Some((_, user)) => Ok(user.to_string()),
+            None => Ok(self.identity(usage).await?.user_id),
+        }
+    }
+
+    /// The server's clock.
+    pub(crate) async fn server_time(&self, usage: &mut Usage) -> Result<Timestamp, Fault> {
+        let call = Call::get("/services/data/").free();
+        self.fetch(usage, &call, |answer| answer.server_time().ok_or_else(unanswered)).await
     }
 
     fn describe_path(&self, sobject: &str) -> Result<String, Fault> {
@@ -400,7 +414,8 @@ impl Client {
         Ok(response.with_quota(quota(&answer.headers)))
     }
 
-    async fn fetch<T, D>(&self, usage: &mut Usage, call: &Call<'_>, decode: D) -> Result<T, Fault>
+    /// Sends a request and reads its answer.
+    pub(super) async fn fetch<T, D>(&self, usage: &mut Usage, call: &Call<'_>, decode: D) -> Result<T, Fault>
     where
         D: Fn(Answer) -> Result<T, Fault>,
     {

@@ -1,4 +1,4 @@
-//! Several reading requests in one call.
+//! Several requests in one call: readings, and changes of records that belong together.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use unicrm_core::Json;
 
 use super::answer::{Answer, json};
 use super::query::{QueryPage, range_in};
@@ -18,17 +19,24 @@ pub(super) const MAX_REQUESTS: usize = 25;
 /// and so many queries among them.
 pub(super) const MAX_QUERIES: usize = 5;
 
-/// A GET inside a composite call.
+/// A request inside a composite call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SubRequest {
+    method: &'static str,
     path: String,
+    body: Option<Json>,
     headers: HashMap<&'static str, String>,
 }
 
 impl SubRequest {
     /// A GET of a path, query included.
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { path: path.into(), headers: HashMap::new() }
+        Self { method: "GET", path: path.into(), body: None, headers: HashMap::new() }
+    }
+
+    /// A change of what is at a path. The answer to the request number `n` of the same call is in `@{rn...}`.
+    pub(crate) fn change(method: &'static str, path: impl Into<String>, body: Option<Json>) -> Self {
+        Self { method, body, ..Self::get(path) }
     }
 
     /// With a header.
@@ -97,86 +105,160 @@ pub(super) fn calls(requests: &[SubRequest]) -> Vec<&[SubRequest]> {
     calls
 }
 
+/// A request as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'r> {
+    method: &'static str,
+    url: &'r str,
+    reference_id: String,
+    #[serde(skip_serializing_if = "HashMap::is_empty")]
+    http_headers: &'r HashMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'r Json>,
+}
+
+fn written(requests: &[SubRequest]) -> Vec<Written<'_>> {
+    let mut list = Vec::with_capacity(requests.len());
+    for (at, request) in requests.iter().enumerate() {
+        list.push(Written {
+            method: request.method,
+            url: &request.path,
+            reference_id: reference(at),
+            http_headers: &request.headers,
+            body: request.body.as_ref(),
+        });
+    }
+    list
+}
+
 /// The body of a call.
-pub(super) fn body(requests: &[SubRequest]) -> Result<Vec<u8>, Fault> {
+pub(super) fn body(requests: &[SubRequest], all_or_none: bool) -> Result<Vec<u8>, Fault> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Body<'r> {
         all_or_none: bool,
-        composite_request: Vec<Entry<'r>>,
+        composite_request: Vec<Written<'r>>,
+    }
+    to_json(&Body { all_or_none, composite_request: written(requests) })
+}
+
+/// The body of a call whose graphs are all or nothing, each by itself.
+pub(super) fn graphs_body(graphs: &[Vec<SubRequest>]) -> Result<Vec<u8>, Fault> {
+    #[derive(Serialize)]
+    struct Body<'r> {
+        graphs: Vec<Graph<'r>>,
     }
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Entry<'r> {
-        method: &'static str,
-        url: &'r str,
-        reference_id: String,
-        #[serde(skip_serializing_if = "HashMap::is_empty")]
-        http_headers: &'r HashMap<&'static str, String>,
+    struct Graph<'r> {
+        graph_id: String,
+        composite_request: Vec<Written<'r>>,
     }
-    let composite_request = requests
-        .iter()
-        .enumerate()
-        .map(|(at, request)| Entry {
-            method: "GET",
-            url: &request.path,
-            reference_id: reference(at),
-            http_headers: &request.headers,
-        })
+    let graphs = graphs.iter().enumerate();
+    let graphs = graphs
+        .map(|(at, requests)| Graph { graph_id: graph_id(at), composite_request: written(requests) })
         .collect();
-    serde_json::to_vec(&Body { all_or_none: false, composite_request })
+    to_json(&Body { graphs })
+}
+
+fn to_json(body: &impl Serialize) -> Result<Vec<u8>, Fault> {
+    serde_json::to_vec(body)
         .map_err(|error| Fault::Query(format!("a composite request cannot be written: {error}")))
+}
+
+fn graph_id(at: usize) -> String {
+    format!("g{at}")
 }
 
 fn reference(at: usize) -> String {
     format!("r{at}")
 }
 
-/// Reads the answer of a call: one outcome per request, in the order of the requests.
-pub(super) fn decode(answer: &Answer, requests: usize) -> Result<Vec<Result<SubAnswer, Fault>>, Fault> {
-    #[derive(Deserialize)]
-    struct Wire<'t> {
-        #[serde(rename = "compositeResponse", borrow)]
-        responses: Vec<Entry<'t>>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Entry<'t> {
-        #[serde(borrow, default)]
-        body: Option<&'t RawValue>,
-        #[serde(default)]
-        http_headers: HashMap<String, String>,
-        http_status_code: u16,
-        reference_id: String,
-    }
-    const WHAT: &str = "the answer to a composite request";
-    let text: Arc<str> = answer.text(WHAT)?.into();
-    let server_time = answer.server_time();
-    let mut answers: HashMap<String, SubAnswer> = {
-        let wire: Wire<'_> = json(&text, WHAT)?;
+/// The answers of a call, as they came.
+#[derive(Deserialize)]
+struct Wire<'t> {
+    #[serde(rename = "compositeResponse", borrow)]
+    responses: Vec<Entry<'t>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'t> {
+    #[serde(borrow, default)]
+    body: Option<&'t RawValue>,
+    #[serde(default)]
+    http_headers: HashMap<String, String>,
+    http_status_code: u16,
+    reference_id: String,
+}
+
+/// The answers to the requests of one call or graph, in order.
+pub(crate) type SubAnswers = Vec<Result<SubAnswer, Fault>>;
+
+impl Wire<'_> {
+    fn answers(
+        self,
+        text: &Arc<str>,
+        server_time: Option<Timestamp>,
+        requests: usize,
+    ) -> Result<SubAnswers, Fault> {
         let entry = |entry: Entry<'_>| {
-            let body = entry.body.map_or(0..0, |body| range_in(&text, body.get()));
+            let body = entry.body.map_or(0..0, |body| range_in(text, body.get()));
             let answer = SubAnswer {
                 status: entry.http_status_code,
-                text: Arc::clone(&text),
+                text: Arc::clone(text),
                 body,
                 headers: entry.http_headers,
                 server_time,
             };
             (entry.reference_id, answer)
         };
-        wire.responses.into_iter().map(entry).collect()
+        let mut answers: HashMap<String, SubAnswer> = self.responses.into_iter().map(entry).collect();
+        (0..requests)
+            .map(|at| match answers.remove(&reference(at)) {
+                Some(answer) => Ok(answer.checked()),
+                None => Err(unanswered(format!("request {at} is not answered"))),
+            })
+            .collect()
+    }
+}
+
+const WHAT: &str = "the answer to a composite request";
+
+fn unanswered(why: String) -> Fault {
+    Fault::Unreadable { what: WHAT, why, cut: false }
+}
+
+/// Reads the answer of a call: one outcome per request, in the order of the requests.
+pub(super) fn decode(answer: &Answer, requests: usize) -> Result<SubAnswers, Fault> {
+    let text: Arc<str> = answer.text(WHAT)?.into();
+    json::<Wire<'_>>(&text, WHAT)?.answers(&text, answer.server_time(), requests)
+}
+
+/// Reads the answer of a call with graphs: one list of outcomes per graph, in the order of the graphs.
+pub(super) fn decode_graphs(answer: &Answer, graphs: &[Vec<SubRequest>]) -> Result<Vec<SubAnswers>, Fault> {
+    #[derive(Deserialize)]
+    struct Graphs<'t> {
+        #[serde(borrow)]
+        graphs: Vec<Graph<'t>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Graph<'t> {
+        graph_id: String,
+        #[serde(borrow)]
+        graph_response: Wire<'t>,
+    }
+    let text: Arc<str> = answer.text(WHAT)?.into();
+    let wire: Graphs<'_> = json(&text, WHAT)?;
+    let mut answered: HashMap<String, Wire<'_>> =
+        wire.graphs.into_iter().map(|graph| (graph.graph_id, graph.graph_response)).collect();
+    let one = |(at, requests): (usize, &Vec<SubRequest>)| match answered.remove(&graph_id(at)) {
+        Some(graph) => graph.answers(&text, answer.server_time(), requests.len()),
+        None => Err(unanswered(format!("graph {at} is not answered"))),
     };
-    (0..requests)
-        .map(|at| match answers.remove(&reference(at)) {
-            Some(answer) => Ok(answer.checked()),
-            None => Err(Fault::Unreadable {
-                what: WHAT,
-                why: format!("request {at} is not answered"),
-                cut: false,
-            }),
-        })
-        .collect()
+    graphs.iter().enumerate().map(one).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
+use secrecy::ExposeSecret as _;
 use unicrm_core::{CredentialStore, Error, ErrorKind, Quota, Usage};
 use unicrm_http::redact::scrub;
 use unicrm_http::{
@@ -49,6 +50,8 @@ pub(super) struct Call<'c> {
     pub(super) max: usize,
     /// Whether it is a request of the data API, which is taken off the quota of calls.
     pub(super) counts: bool,
+    /// Where the body wants the session's id, as older APIs do.
+    pub(super) session_at: Option<usize>,
 }
 
 impl<'c> Call<'c> {
@@ -63,7 +66,18 @@ impl<'c> Call<'c> {
             replay: Replay::Safe,
             max: usize::MAX,
             counts: true,
+            session_at: None,
         }
+    }
+
+    /// A change by JSON.
+    pub(super) fn change(
+        method: Method,
+        path: impl Into<Cow<'c, str>>,
+        body: Vec<u8>,
+        replay: Replay,
+    ) -> Self {
+        Self { method, replay, ..Self::post_safely(path, body) }
     }
 
     /// A POST of JSON whose second time changes nothing.
@@ -80,6 +94,15 @@ impl<'c> Call<'c> {
         })?;
         self.headers.insert(name, value);
         Ok(self)
+    }
+
+    /// The body, with the session's id in its place.
+    fn body_with(&self, token: &Token) -> Bytes {
+        let Some((before, after)) = self.session_at.and_then(|at| self.body.split_at_checked(at)) else {
+            return self.body.clone();
+        };
+        let session = quick_xml::escape::escape(token.secret().expose_secret());
+        Bytes::from([before, session.as_bytes(), after].concat())
     }
 
     /// Not taken off the quota.
@@ -272,7 +295,7 @@ impl Connection {
         tally: &Tally,
     ) -> Result<Answer, Fault> {
         let url = joined(base, &call.path)?;
-        let mut request = http::Request::new(call.body.clone());
+        let mut request = http::Request::new(call.body_with(token));
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = url.as_str().parse().map_err(|_| {
             Error::new(ErrorKind::InvalidRequest, "the path of the request is malformed or too long")

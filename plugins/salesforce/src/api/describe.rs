@@ -155,6 +155,15 @@ pub(crate) struct DescribeField {
     pub(crate) sortable: bool,
     #[serde(default)]
     pub(crate) defaulted_on_create: bool,
+    /// Whether no two records have the same value.
+    #[serde(default)]
+    pub(crate) unique: bool,
+    /// Whether it holds the key of another system.
+    #[serde(default)]
+    pub(crate) external_id: bool,
+    /// Whether records can be found by it where a key is asked for.
+    #[serde(default)]
+    pub(crate) id_lookup: bool,
     #[serde(default)]
     pub(crate) restricted_picklist: bool,
     #[serde(default)]

@@ -84,6 +84,16 @@ codes! {
     UnableToLockRow => "UNABLE_TO_LOCK_ROW",
     /// A duplicate rule stands against it.
     DuplicatesDetected => "DUPLICATES_DETECTED",
+    /// A value that no two records may have.
+    DuplicateValue => "DUPLICATE_VALUE",
+    /// A key fits several records.
+    DuplicateKey => "DUPLICATE_EXTERNAL_ID",
+    /// An id that leads to no record that this user may see.
+    InvalidReference => "INVALID_CROSS_REFERENCE_KEY",
+    /// The lead was converted.
+    ConvertedLead => "CANNOT_UPDATE_CONVERTED_LEAD",
+    /// Nothing was done because something else in the same transaction failed.
+    ProcessingHalted => "PROCESSING_HALTED",
     /// An external id fits several records: Salesforce answers 300 and gives no code, so this one is ours.
     MultipleMatches => "MULTIPLE_MATCHES",
     /// An error status without a code, which is ours too.

@@ -1,6 +1,6 @@
 //! What the mapping must know about the org: loaded once per connection, and again when a row shows something new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,19 @@ const PATIENCE: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) struct Facts {
     state: Mutex<State>,
+}
+
+/// What a batch of writes must know of the org.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// The objects that it may write.
+    pub(crate) sobjects: BTreeSet<&'static str>,
+    /// The values of Lead.Status.
+    pub(crate) lead_statuses: bool,
+    /// The stages of opportunities.
+    pub(crate) stages: bool,
+    /// The values of Task.Status.
+    pub(crate) task_statuses: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +104,48 @@ impl Facts {
                 state.load(client, usage, Fact::ActivityTypes, news).await?;
             }
             _ => {}
+        }
+        Ok(Arc::clone(&state.context))
+    }
+
+    /// What the mapping of a batch of writes takes into account.
+    pub(super) async fn for_writing(
+        &self,
+        client: &Client,
+        usage: &mut Usage,
+        needs: &Needs,
+    ) -> Result<Arc<MapContext>, Error> {
+        let mut state = self.state.lock().await;
+        state.move_to(client);
+        let sobjects: Vec<&'static str> = needs.sobjects.iter().copied().collect();
+        for (sobject, describe) in sobjects.iter().zip(client.describe_many(usage, &sobjects).await?) {
+            let describe = match describe {
+                Ok(describe) => Some(describe),
+                Err(fault) if is_hidden(&fault) => None,
+                Err(fault) => return Err(fault.into()),
+            };
+            if let Some(describe) = &describe {
+                state.take_describe(sobject, describe);
+            }
+            let shows = |field| describe.as_ref().is_some_and(|describe| describe.field(field).is_some());
+            match *sobject {
+                "ContentNote" => {
+                    let creates = describe.as_ref().is_some_and(|describe| describe.object.createable);
+                    state.context().org.enhanced_notes = creates;
+                }
+                // Relations that are no invitations are there only where activities are shared.
+                "EventRelation" => state.context().org.shared_activities = shows("IsParent"),
+                _ => {}
+            }
+        }
+        for (needed, fact) in [
+            (needs.lead_statuses, Fact::LeadStatuses),
+            (needs.stages, Fact::Stages),
+            (needs.task_statuses, Fact::TaskStatuses),
+        ] {
+            if needed {
+                state.load(client, usage, fact, true).await?;
+            }
         }
         Ok(Arc::clone(&state.context))
     }

@@ -25,9 +25,11 @@ use unicrm_core::{
 
 use crate::api::Client;
 use crate::config::SalesforceConfig;
+use crate::objects::MapContext;
 use batch::{Absent, Clock, Ready};
 use enrich::is_hidden;
 use facts::Facts;
+pub(crate) use facts::Needs;
 use fetch::{Ask, PageSize, unavailable, unreadable};
 use select::Selection;
 use source::Source;
@@ -86,6 +88,11 @@ impl Reader {
         let ready = self.ahead(&parts).await;
         let pages = parts.into_iter().zip(ready).map(|(part, ready)| self.page(part, ready));
         stream::iter(pages).buffered(self.concurrency()).collect().await
+    }
+
+    /// What the mapping of a batch of writes takes into account.
+    pub(crate) async fn writing(&self, usage: &mut Usage, needs: &Needs) -> Result<Arc<MapContext>, Error> {
+        self.facts.for_writing(&self.client, usage, needs).await
     }
 
     async fn page(&self, part: ReadPart, mut ready: Ready) -> Result<Page, Error> {

@@ -47,7 +47,7 @@ async fn pages_once(
 }
 
 /// The live records whose `key` is one of these ids. Ids that are too many for one query are asked for in halves.
-pub(super) async fn related(
+pub(crate) async fn related(
     client: &Client,
     usage: &mut Usage,
     sobject: &str,

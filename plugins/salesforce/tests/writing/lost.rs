@@ -1,0 +1,227 @@
+//! Answers that are lost on their way: no row is written twice, and every row is settled or in doubt.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value as Json, json};
+use unicrm_core::{ConvertLead, ObjectKind, OutcomeStatus, Provider, WriteOperation};
+use unicrm_salesforce_emulator::{Fault, FaultRule, FieldSchema, FieldType, Resource};
+
+use super::{create, created, empty, one, practised, text, update, write};
+use crate::support::Linked;
+
+fn cut(linked: &Linked, resource: Resource, after: u64) {
+    let faults = linked.emulator.faults();
+    faults.clear();
+    faults.add(FaultRule::new(resource, Fault::AnswerLost).after(after));
+}
+
+/// The names of an object's live rows, with their ids.
+async fn names(linked: &Linked, object: &str, field: &str) -> Vec<(String, String)> {
+    let rows = linked.org().table(object, &[field, "IsDeleted"]).await.unwrap();
+    let live = rows.into_iter().filter(|(_, values)| !values[1].is_true());
+    live.map(|(id, values)| (id, values[0].as_text().unwrap_or_default().to_owned())).collect()
+}
+
+/// Two hundred times, at a random row: the org has carried the call out, and the caller does not hear of it.
+#[test]
+fn two_hundred_cut_connections_make_no_duplicate() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let linked = runtime.block_on(empty());
+    let provider = runtime.block_on(linked.connect());
+    let config = Config { cases: 200, failure_persistence: None, max_shrink_iters: 30, ..Config::default() };
+    let serial = std::sync::atomic::AtomicU64::new(0);
+    let cases = (1..460_usize, 0..3_u64, proptest::collection::vec(0..5_usize, 5));
+    let outcome = TestRunner::new(config).run(&cases, |(rows, cut_after, kinds)| {
+        let case = serial.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        runtime.block_on(strike(&linked, &*provider, case, rows, cut_after, &kinds))
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+async fn strike(
+    linked: &Linked,
+    provider: &dyn Provider,
+    case: u64,
+    rows: usize,
+    cut_after: u64,
+    kinds: &[usize],
+) -> Result<(), TestCaseError> {
+    let objects = ["Account", "Contact", "Lead", "Task", "ContentNote"];
+    let names_of = ["Name", "LastName", "LastName", "Subject", "Title"];
+    let record = |row: usize| {
+        let kind = kinds[row % kinds.len()];
+        // Some rows are like another one: each of them is a record of its own.
+        let name = format!("case {case} row {}", row - usize::from(row % 7 == 6));
+        let (kind, json) = match kind {
+            0 => (ObjectKind::Account, json!({"name": name})),
+            1 => (ObjectKind::Contact, json!({"last_name": name, "first_name": "Gil"})),
+            2 => (ObjectKind::Lead, json!({"last_name": name, "company": "K-LINK"})),
+            3 => (ObjectKind::Task, json!({"subject": name, "due_date": "2026-01-01T00:00:00Z"})),
+            _ => (ObjectKind::Note, json!({"content": format!("{name}\nbody {row}")})),
+        };
+        create(kind, json)
+    };
+    let operations: Vec<WriteOperation> = (0..rows).map(record).collect();
+    let calls = rows.div_ceil(200) as u64;
+    cut(linked, Resource::Composite, cut_after % calls);
+    let outcomes = write(provider, operations).await;
+    prop_assert_eq!(linked.emulator.faults().struck(), 1);
+    linked.emulator.faults().clear();
+    let mut made = BTreeSet::new();
+    let mut unsettled = 0;
+    for outcome in &outcomes {
+        match &outcome.status {
+            OutcomeStatus::Created => {
+                let id = outcome.remote_id.as_ref().expect("an id").as_str().to_owned();
+                prop_assert!(made.insert(id), "two rows have one record");
+            }
+            OutcomeStatus::InDoubt { .. } => unsettled += 1,
+            other => prop_assert!(false, "{other:?}"),
+        }
+    }
+    let prefix = format!("case {case} ");
+    let mut there = BTreeSet::new();
+    for (object, field) in objects.into_iter().zip(names_of) {
+        let rows = names(linked, object, field).await;
+        there.extend(rows.into_iter().filter(|(_, name)| name.starts_with(&prefix)).map(|(id, _)| id));
+    }
+    prop_assert_eq!(there.len(), rows, "each row is there once");
+    prop_assert!(made.is_subset(&there));
+    prop_assert_eq!(unsettled, 0, "all of it was there to be found");
+    for (row, outcome) in outcomes.iter().enumerate().step_by(13) {
+        let kind = kinds[row % kinds.len()];
+        let id = outcome.remote_id.as_ref().expect("an id").as_str();
+        let name = text(&linked.org(), objects[kind], id, names_of[kind]).await;
+        prop_assert_eq!(name, Some(format!("{prefix}row {}", row - usize::from(row % 7 == 6))));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_that_were_refused_are_told_why_although_the_answer_was_lost() {
+    let linked = empty().await;
+    let provider = practised(&linked).await;
+    cut(&linked, Resource::Composite, 0);
+    let email = |address: &str| json!([{"email_address": address}]);
+    let rows = vec![
+        create(ObjectKind::Contact, json!({"last_name": "Good"})),
+        create(ObjectKind::Contact, json!({"last_name": "Bad", "email_addresses": email("no address")})),
+    ];
+    let outcomes = write(&*provider, rows).await;
+    created(&outcomes[0]);
+    let error = outcomes[1].error().expect("a refusal");
+    assert_eq!(error.remote_code(), Some("INVALID_EMAIL_ADDRESS"));
+    assert_eq!(error.fields()[0].pointer, "/email_addresses");
+    assert_eq!(linked.org().count("Contact").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_found_is_in_doubt_and_not_repeated() {
+    let linked = empty().await;
+    let provider = practised(&linked).await;
+    linked.emulator.faults().add(FaultRule::new(Resource::Composite, Fault::ConnectionClosed));
+    let outcome = one(&*provider, create(ObjectKind::Contact, json!({"last_name": "Feig"}))).await;
+    let OutcomeStatus::InDoubt { error, candidates } = &outcome.status else { panic!("{outcome:?}") };
+    assert_eq!(error.kind(), unicrm_core::ErrorKind::InDoubt);
+    assert!(candidates.is_empty());
+    assert_eq!(linked.org().count("Contact").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_the_server_itself_gave_up_is_sent_again() {
+    let linked = empty().await;
+    let provider = practised(&linked).await;
+    for fault in [Fault::ServerUnavailable, Fault::UnknownException, Fault::MaintenancePage] {
+        linked.emulator.faults().add(FaultRule::new(Resource::Composite, fault.clone()));
+        let outcome = one(&*provider, create(ObjectKind::Contact, json!({"last_name": "Feig"}))).await;
+        created(&outcome);
+    }
+    assert_eq!(linked.org().count("Contact").await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_value_that_none_may_share_makes_it_safe_to_send_again() {
+    let linked = empty().await;
+    let mut field = FieldSchema::new("ErpId__c", FieldType::String);
+    (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
+    linked.org().add_field("Contact", field).await.unwrap();
+    let provider = practised(&linked).await;
+    let key = json!([{"remote_field_class": "Contact.ErpId__c", "value": "4711"}]);
+    linked.emulator.faults().add(FaultRule::new(Resource::Composite, Fault::ConnectionClosed));
+    let outcome =
+        one(&*provider, create(ObjectKind::Contact, json!({"last_name": "Feig", "remote_fields": key})))
+            .await;
+    created(&outcome);
+    let taken =
+        one(&*provider, create(ObjectKind::Contact, json!({"last_name": "Roe", "remote_fields": key}))).await;
+    assert_eq!(taken.error().unwrap().remote_code(), Some("DUPLICATE_VALUE"));
+    assert_eq!(taken.candidates.first(), outcome.remote_id.as_ref());
+    assert_eq!(linked.org().count("Contact").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_record_like_ours_that_the_org_has_changed_is_a_candidate() {
+    let linked = empty().await;
+    let provider = practised(&linked).await;
+    let before: Json = json!({"last_name": "Feig", "first_name": "Gil"});
+    linked.emulator.faults().add(FaultRule::new(Resource::Composite, Fault::ConnectionClosed));
+    // Somebody works with the same user and makes a record that resembles the lost one.
+    let write = one(&*provider, create(ObjectKind::Contact, before));
+    let org = linked.org();
+    let other = async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        org.create("Contact", json!({"LastName": "Feig", "FirstName": "Another"})).await.unwrap()
+    };
+    let (outcome, other) = tokio::join!(write, other);
+    let OutcomeStatus::InDoubt { candidates, .. } = &outcome.status else { panic!("{outcome:?}") };
+    assert_eq!(candidates.iter().map(|id| id.as_str()).collect::<Vec<_>>(), [other.as_str()]);
+}
+
+#[tokio::test]
+async fn a_conversion_takes_place_once() {
+    for (fault, expected) in [(Fault::AnswerLost, 1), (Fault::ConnectionClosed, 1)] {
+        let linked = empty().await;
+        let org = linked.org();
+        let provider = linked.connect().await;
+        let lead = org.create("Lead", json!({"LastName": "Feig", "Company": "K-LINK"})).await.unwrap();
+        linked.emulator.faults().add(FaultRule::new(Resource::Soap, fault));
+        let mut convert = ConvertLead::new(lead.as_str());
+        convert.opportunity_name = Some("Deal".to_owned());
+        let outcome = one(&*provider, WriteOperation::Convert(convert)).await;
+        let OutcomeStatus::Converted { contact, opportunity: Some(_), .. } = &outcome.status else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(
+            text(&org, "Lead", &lead, "ConvertedContactId").await.as_deref(),
+            contact.remote_id().map(|id| id.as_str())
+        );
+        for object in ["Contact", "Account", "Opportunity"] {
+            assert_eq!(org.count(object).await.unwrap(), expected, "{object}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_update_with_ties_is_finished_and_not_doubled() {
+    for fault in [Fault::AnswerLost, Fault::ConnectionClosed] {
+        let linked = empty().await;
+        let org = linked.org();
+        let provider = linked.connect().await;
+        let account = org.create("Account", json!({"Name": "Acme"})).await.unwrap();
+        let id = created(&one(&*provider, create(ObjectKind::Note, json!({"content": "Hello"}))).await);
+        // The description of notes is at hand: what comes next is the change itself.
+        linked.emulator.faults().add(FaultRule::new(Resource::Composite, fault));
+        let change = json!({"content": "Changed", "account": {"remote_id": account}});
+        let outcome = one(&*provider, update(ObjectKind::Note, &id, change)).await;
+        assert!(matches!(outcome.status, OutcomeStatus::Updated | OutcomeStatus::Unchanged), "{outcome:?}");
+        assert_eq!(text(&org, "ContentNote", &id, "Title").await.as_deref(), Some("Changed"));
+        let soql = format!(
+            "SELECT Id FROM ContentDocumentLink WHERE ContentDocumentId = '{id}' AND LinkedEntityId = '{account}'"
+        );
+        assert_eq!(org.query(&soql).await.unwrap().len(), 1);
+    }
+}

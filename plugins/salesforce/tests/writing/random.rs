@@ -1,0 +1,467 @@
+//! Any valid record, any patch: what the org's own tables hold is what the mapping says, and nothing else has changed.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+use rust_decimal::Decimal;
+use serde_json::{Map, Value as Json, json};
+use unicrm_core::{ObjectKind, OutcomeStatus, Provider, WriteOperation};
+use unicrm_salesforce_emulator::{Record, Value};
+
+use super::{create, created, empty, one, update};
+use crate::support::Linked;
+
+/// What a unified field is given, and what the org must hold then.
+#[derive(Clone, Debug)]
+struct Given {
+    unified: &'static str,
+    json: Json,
+    remote: Vec<(&'static str, Value)>,
+}
+
+type Field = BoxedStrategy<Given>;
+
+fn text(unified: &'static str, remote: &'static str, required: bool) -> Field {
+    // What a client may send: quotes, markup, accents, other scripts, spaces around.
+    let words = "[ ]{0,2}[A-Za-zäßé中'\"\\\\<>&%_#+;,.|{}\\[\\]$0-9-][A-Za-zäßé中'\"\\\\<>&%_ 0-9]{0,20}";
+    let text = words.prop_map(Some).boxed();
+    let text = if required { text } else { prop_oneof![4 => text, 1 => Just(None)].boxed() };
+    text.prop_map(move |text| {
+        let kept = text.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let value = kept.map_or(Value::Null, Value::from);
+        Given { unified, json: json!(text), remote: vec![(remote, value)] }
+    })
+    .prop_filter("a required text is not blank", move |given| !(required && given.remote[0].1 == Value::Null))
+    .boxed()
+}
+
+fn instants() -> impl Strategy<Value = Timestamp> {
+    (0..2_000_000_000_i64).prop_map(|second| Timestamp::from_second(second).expect("an instant"))
+}
+
+fn day(unified: &'static str, remote: &'static str) -> Field {
+    instants()
+        .prop_map(move |at| {
+            let day = at.to_zoned(jiff::tz::TimeZone::UTC).date();
+            Given { unified, json: json!(at.to_string()), remote: vec![(remote, Value::Date(day))] }
+        })
+        .boxed()
+}
+
+fn reference(unified: &'static str, remote: &'static str, id: &str, nullable: bool) -> Field {
+    let given = Given { unified, json: json!({ "remote_id": id }), remote: vec![(remote, Value::from(id))] };
+    let none = Given { unified, json: Json::Null, remote: vec![(remote, Value::Null)] };
+    if nullable { prop_oneof![3 => Just(given), 1 => Just(none)].boxed() } else { Just(given).boxed() }
+}
+
+fn phones(places: &'static [(&'static str, &'static str)]) -> Field {
+    let numbers = proptest::collection::vec(proptest::option::of("\\+[0-9]{3,15}"), places.len());
+    numbers
+        .prop_map(move |numbers| {
+            let listed = numbers.iter().zip(places).filter_map(|(number, (ty, _))| {
+                number
+                    .as_ref()
+                    .map(|number| json!({ "phone_number": number, "phone_number_type": ty.to_lowercase() }))
+            });
+            let remote = numbers.iter().zip(places);
+            Given {
+                unified: "phone_numbers",
+                json: listed.collect(),
+                remote: remote
+                    .map(|(number, (_, field))| (*field, number.as_deref().map_or(Value::Null, Value::from)))
+                    .collect(),
+            }
+        })
+        .boxed()
+}
+
+fn address(ty: &'static str, fields: [&'static str; 4]) -> Field {
+    let part = || proptest::option::of("[A-Za-zäß][A-Za-z ]{0,10}[a-z]");
+    (part(), part(), part(), part(), any::<bool>())
+        .prop_map(move |(first, second, city, code, there)| {
+            let join = |first: &Option<String>, second: &Option<String>| match (first, second) {
+                (None, None) => Value::Null,
+                (first, None) => Value::from(first.as_deref().unwrap_or_default()),
+                (first, Some(second)) => {
+                    Value::from(format!("{}\n{second}", first.as_deref().unwrap_or_default()).trim().to_owned())
+                }
+            };
+            let some = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
+            let values = match there {
+                true => [join(&first, &second), some(&city), some(&code), Value::Null],
+                false => [Value::Null, Value::Null, Value::Null, Value::Null],
+            };
+            let address = json!({ "street_1": first, "street_2": second, "city": city, "postal_code": code, "address_type": ty });
+            let json = if there { json!([address]) } else { json!([]) };
+            Given { unified: "addresses", json, remote: fields.into_iter().zip(values).collect() }
+        })
+        .boxed()
+}
+
+fn email() -> Field {
+    let address = proptest::option::of("[a-z]{1,8}[.+]?[a-z]{1,8}@[a-z]{1,8}\\.example");
+    address
+        .prop_map(|address| Given {
+            unified: "email_addresses",
+            json: address.iter().map(|address| json!({ "email_address": address })).collect(),
+            remote: vec![("Email", address.map_or(Value::Null, Value::from))],
+        })
+        .boxed()
+}
+
+fn choice(
+    unified: &'static str,
+    remote: &'static str,
+    choices: &'static [(&'static str, &'static str)],
+) -> Field {
+    let given = move |(unified_value, value): (&str, &str)| Given {
+        unified,
+        json: match remote {
+            "StageName" => json!({ "remote_id": unified_value }),
+            _ => json!(unified_value),
+        },
+        remote: vec![(remote, Value::from(value))],
+    };
+    select(choices).prop_map(given).boxed()
+}
+
+fn times() -> Field {
+    (instants(), 0..100_000_i64)
+        .prop_map(|(start, length)| {
+            let end = start.checked_add(SignedDuration::from_secs(length * 60)).expect("an instant");
+            Given {
+                // Two fields that only make sense together: the second rides along in the patch.
+                unified: "start_time",
+                json: json!([start.to_string(), end.to_string()]),
+                remote: vec![
+                    ("StartDateTime", Value::DateTime(start)),
+                    ("EndDateTime", Value::DateTime(end)),
+                ],
+            }
+        })
+        .boxed()
+}
+
+/// The fields of an object: those that a create needs, and the others.
+fn fields(
+    sort: usize,
+    account: &str,
+    contact: &str,
+) -> (&'static str, ObjectKind, Json, Vec<Field>, Vec<Field>) {
+    const STREET: [&str; 4] = ["MailingStreet", "MailingCity", "MailingPostalCode", "OtherStreet"];
+    const BILLING: [&str; 4] = ["BillingStreet", "BillingCity", "BillingPostalCode", "ShippingStreet"];
+    match sort {
+        0 => (
+            "Account",
+            ObjectKind::Account,
+            json!({}),
+            vec![text("name", "Name", true)],
+            vec![
+                text("description", "Description", false),
+                text("industry", "Industry", false),
+                text("website", "Website", false),
+                (0..99_999_999_i64)
+                    .prop_map(|number| Given {
+                        unified: "number_of_employees",
+                        json: json!(number),
+                        remote: vec![("NumberOfEmployees", Value::Int(number))],
+                    })
+                    .boxed(),
+                phones(&[("Work", "Phone"), ("Fax", "Fax")]),
+                address("billing", BILLING),
+            ],
+        ),
+        1 => (
+            "Contact",
+            ObjectKind::Contact,
+            json!({}),
+            vec![text("last_name", "LastName", true)],
+            vec![
+                text("first_name", "FirstName", false),
+                reference("account", "AccountId", account, true),
+                phones(&[
+                    ("Work", "Phone"),
+                    ("Mobile", "MobilePhone"),
+                    ("Home", "HomePhone"),
+                    ("Other", "OtherPhone"),
+                    ("Assistant", "AssistantPhone"),
+                    ("Fax", "Fax"),
+                ]),
+                email(),
+                address("Mailing", STREET),
+            ],
+        ),
+        2 => (
+            "Lead",
+            ObjectKind::Lead,
+            json!({}),
+            vec![text("last_name", "LastName", true), text("company", "Company", true)],
+            vec![text("first_name", "FirstName", false), text("title", "Title", false), email()],
+        ),
+        3 => (
+            "Opportunity",
+            ObjectKind::Opportunity,
+            json!({}),
+            vec![
+                text("name", "Name", true),
+                day("close_date", "CloseDate"),
+                choice(
+                    "stage",
+                    "StageName",
+                    &[
+                        ("Prospecting", "Prospecting"),
+                        ("Closed Won", "Closed Won"),
+                        ("Closed Lost", "Closed Lost"),
+                    ],
+                ),
+            ],
+            vec![
+                text("description", "Description", false),
+                reference("account", "AccountId", account, true),
+                (-999_999_999_999_999_999_i64..=999_999_999_999_999_999)
+                    .prop_map(|cents| {
+                        let amount = Decimal::new(cents, 2);
+                        let json = json!({ "exact": amount.to_string() });
+                        Given {
+                            unified: "amount",
+                            json,
+                            remote: vec![("Amount", Value::Decimal(amount.normalize()))],
+                        }
+                    })
+                    .boxed(),
+            ],
+        ),
+        4 => (
+            "Task",
+            ObjectKind::Task,
+            json!({}),
+            vec![text("subject", "Subject", false)],
+            vec![
+                text("content", "Description", false),
+                day("due_date", "ActivityDate"),
+                choice("status", "Status", &[("OPEN", "Not Started"), ("closed", "Completed")]),
+                reference("contact", "WhoId", contact, true),
+                reference("account", "WhatId", account, true),
+            ],
+        ),
+        5 => (
+            "Event",
+            ObjectKind::Engagement,
+            json!({ "engagement_type": { "remote_id": "Event" } }),
+            vec![times(), text("subject", "Subject", false)],
+            vec![text("content", "Description", false), reference("account", "WhatId", account, true)],
+        ),
+        _ => (
+            "Task",
+            ObjectKind::Engagement,
+            json!({ "engagement_type": { "remote_id": "Task:Call" } }),
+            vec![text("subject", "Subject", false)],
+            vec![
+                text("content", "Description", false),
+                choice("direction", "CallType", &[("INBOUND", "Inbound"), ("outbound", "Outbound")]),
+                reference("account", "WhatId", account, true),
+            ],
+        ),
+    }
+}
+
+/// The JSON of a record with these fields, and what it must come to.
+fn record(start: &Json, given: &[Given]) -> (String, BTreeMap<&'static str, Value>) {
+    let mut json: Map<String, Json> = start.as_object().cloned().unwrap_or_default();
+    let mut expected = BTreeMap::new();
+    let mut exact = Vec::new();
+    for field in given {
+        match (field.unified, &field.json) {
+            ("start_time", Json::Array(times)) => {
+                json.insert("start_time".to_owned(), times[0].clone());
+                json.insert("end_time".to_owned(), times[1].clone());
+            }
+            ("amount", amount) => {
+                exact.push(format!("\"amount\":{}", amount["exact"].as_str().expect("digits")))
+            }
+            (name, value) => {
+                json.insert(name.to_owned(), value.clone());
+            }
+        }
+        expected.extend(field.remote.iter().cloned());
+    }
+    let empty = json.is_empty();
+    let mut text = Json::Object(json).to_string();
+    if let Some(exact) = exact.first() {
+        // The digits go in as they are: no floating point on the way.
+        text.truncate(text.len() - 1);
+        text.push_str(if empty { "" } else { "," });
+        text.push_str(exact);
+        text.push('}');
+    }
+    (text, expected)
+}
+
+/// Fields that change of their own accord, or follow from another one.
+const MOVING: [&str; 27] = [
+    "LastModifiedDate",
+    "LastModifiedById",
+    "SystemModstamp",
+    "LastActivityDate",
+    "Name",
+    "IsClosed",
+    "IsWon",
+    "CompletedDateTime",
+    "AccountId",
+    "WhoCount",
+    "WhatCount",
+    "ActivityDate",
+    "ActivityDateTime",
+    "EndDate",
+    "DurationInMinutes",
+    "StartDateTime",
+    "EndDateTime",
+    "Probability",
+    "ForecastCategory",
+    "ForecastCategoryName",
+    "ExpectedRevenue",
+    "FiscalQuarter",
+    "FiscalYear",
+    "Fiscal",
+    "LastStageChangeDate",
+    "IsHighPriority",
+    "PhotoUrl",
+];
+
+fn differs(before: &Record, after: &Record, named: &BTreeMap<&'static str, Value>) -> Vec<String> {
+    let unchanged = |field: &str| {
+        MOVING.contains(&field) || named.contains_key(field) || before.get(field) == after.get(field)
+    };
+    let fields = before.iter().chain(after.iter()).map(|(field, _)| field);
+    let mut changed: Vec<String> = fields.filter(|field| !unchanged(field)).map(str::to_owned).collect();
+    changed.dedup();
+    changed
+}
+
+fn any_of(required: Vec<Field>, optional: &[Field]) -> impl Strategy<Value = (Vec<Given>, Vec<Given>)> {
+    let maybe = |fields: &[Field]| fields.iter().cloned().map(proptest::option::of).collect::<Vec<_>>();
+    let patch: Vec<Field> = required.iter().chain(optional).cloned().collect();
+    (required, maybe(optional), maybe(&patch)).prop_map(|(required, optional, patch)| {
+        let given = required.into_iter().chain(optional.into_iter().flatten()).collect();
+        (given, patch.into_iter().flatten().collect())
+    })
+}
+
+#[test]
+fn what_is_written_is_stored_and_nothing_else_changes() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let linked = runtime.block_on(empty());
+    let provider = runtime.block_on(linked.connect());
+    let org = linked.org();
+    let account = runtime.block_on(org.create("Account", json!({"Name": "Acme"}))).unwrap();
+    let contact = runtime.block_on(org.create("Contact", json!({"LastName": "Known"}))).unwrap();
+    for sort in 0..7 {
+        let (object, kind, start, required, optional) = fields(sort, &account, &contact);
+        let config =
+            Config { cases: 40, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+        let outcome = TestRunner::new(config).run(&any_of(required, &optional), |(given, patch)| {
+            runtime.block_on(lives(&linked, &*provider, object, kind, &start, &given, &patch))
+        });
+        if let Err(error) = outcome {
+            panic!("{object}: {error}");
+        }
+    }
+}
+
+/// One record from its creation to its deletion.
+async fn lives(
+    linked: &Linked,
+    provider: &dyn Provider,
+    object: &str,
+    kind: ObjectKind,
+    start: &Json,
+    given: &[Given],
+    patch: &[Given],
+) -> Result<(), TestCaseError> {
+    let org = linked.org();
+    let row = async |id: &str| org.get(object, id).await.unwrap().expect("a row");
+    let (json, expected) = record(start, given);
+    let record_patch =
+        unicrm_core::RecordPatch::from_json(kind, &json).unwrap_or_else(|error| panic!("{json}: {error}"));
+    let outcome = one(provider, WriteOperation::create(record_patch)).await;
+    prop_assert!(matches!(outcome.status, OutcomeStatus::Created), "{json}: {outcome:?}");
+    let id = created(&outcome);
+    let before = row(&id).await;
+    for (field, value) in &expected {
+        prop_assert_eq!(before.get(field), value, "{}.{} of {}", object, field, &json);
+    }
+    let (json, expected) = record(&json!({}), patch);
+    let record_patch =
+        unicrm_core::RecordPatch::from_json(kind, &json).unwrap_or_else(|error| panic!("{json}: {error}"));
+    let outcome = one(provider, WriteOperation::update(id.as_str(), record_patch.clone())).await;
+    prop_assert!(
+        matches!(outcome.status, OutcomeStatus::Updated | OutcomeStatus::Unchanged),
+        "{json}: {outcome:?}"
+    );
+    let after = row(&id).await;
+    for (field, value) in &expected {
+        prop_assert_eq!(after.get(field), value, "{}.{} after {}", object, field, &json);
+    }
+    let changed = differs(&before, &after, &expected);
+    prop_assert!(changed.is_empty(), "{} changed {:?}", json, changed);
+    // The same once more changes nothing at all.
+    one(provider, WriteOperation::update(id.as_str(), record_patch)).await;
+    let again = row(&id).await;
+    prop_assert_eq!(differs(&after, &again, &BTreeMap::new()), Vec::<String>::new());
+    let gone = one(provider, WriteOperation::delete(kind, id.as_str())).await;
+    prop_assert!(matches!(gone.status, OutcomeStatus::Deleted));
+    prop_assert!(row(&id).await.is_true("IsDeleted"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn values_that_the_remote_cannot_hold_are_field_errors() {
+    let linked = empty().await;
+    let provider = linked.connect().await;
+    let two = json!([{"email_address": "a@b.example"}, {"email_address": "c@d.example"}]);
+    let pager = json!([{"phone_number": "1", "phone_number_type": "Pager"}]);
+    for (kind, json, pointer) in [
+        (ObjectKind::Contact, json!({"last_name": "x".repeat(81)}), "/last_name"),
+        (ObjectKind::Contact, json!({"last_name": "x", "email_addresses": two}), "/email_addresses/1"),
+        (
+            ObjectKind::Contact,
+            json!({"last_name": "x", "phone_numbers": pager}),
+            "/phone_numbers/0/phone_number_type",
+        ),
+        (
+            ObjectKind::Contact,
+            json!({"last_name": "x", "account": {"remote_id": "003000000000001AAA"}}),
+            "/account",
+        ),
+        (ObjectKind::Lead, json!({"last_name": "x", "company": "y", "status": "QUALIFIED"}), "/status"),
+        (
+            ObjectKind::Opportunity,
+            json!({"name": "x", "close_date": "2030-01-01T00:00:00Z", "status": "OPEN"}),
+            "/status",
+        ),
+        (ObjectKind::Engagement, json!({"subject": "x"}), "/engagement_type"),
+        (ObjectKind::Note, json!({"content": "  "}), "/content"),
+    ] {
+        let outcome = one(&*provider, create(kind, json.clone())).await;
+        let error = outcome.error().unwrap_or_else(|| panic!("{json}: {outcome:?}"));
+        assert_eq!(
+            error.fields().first().map(|field| field.pointer.as_str()),
+            Some(pointer),
+            "{json}: {error:?}"
+        );
+    }
+    let event = create(
+        ObjectKind::Engagement,
+        json!({
+            "subject": "x", "engagement_type": {"remote_id": "Event"},
+            "start_time": "2026-01-02T10:00:00Z", "end_time": "2026-01-02T11:00:00Z",
+        }),
+    );
+    let id = created(&one(&*provider, event).await);
+    let into_call =
+        update(ObjectKind::Engagement, &id, json!({"engagement_type": {"remote_id": "Task:Call"}}));
+    assert_eq!(one(&*provider, into_call).await.error().unwrap().fields()[0].pointer, "/engagement_type");
+}
