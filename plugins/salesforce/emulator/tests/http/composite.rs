@@ -165,6 +165,23 @@ async fn collections_create_update_retrieve_and_delete() {
 }
 
 #[tokio::test]
+async fn a_flag_may_be_null() {
+    let client = empty().await;
+    let account = |name: &str| json!({ "attributes": { "type": "Account" }, "Name": name });
+    let body = json!({ "allOrNone": null, "records": [account("Kept"), account("")] });
+    let saved = client.post("/composite/sobjects", body).await.json();
+    assert_eq!((&saved[0]["success"], &saved[1]["success"]), (&json!(true), &json!(false)), "{saved}");
+    let part = json!({ "method": "GET", "url": "/services/data/v66.0/limits", "referenceId": "a" });
+    for (path, body) in [
+        ("/composite", json!({ "allOrNone": null, "compositeRequest": [part] })),
+        ("/composite/batch", json!({ "haltOnError": null, "batchRequests": [part] })),
+    ] {
+        let answer = client.post(path, body).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn a_tree_brings_its_children() {
     let client = empty().await;
     let tree = json!({ "records": [{ "attributes": { "type": "Account", "referenceId": "a" }, "Name": "Acme", "Contacts": { "records": [

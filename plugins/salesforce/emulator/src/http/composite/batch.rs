@@ -13,7 +13,7 @@ use crate::http::message::{Answer, ApiResponse};
 #[serde(rename_all = "camelCase")]
 struct Batch {
     batch_requests: Vec<Part>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::flag")]
     halt_on_error: bool,
 }
 

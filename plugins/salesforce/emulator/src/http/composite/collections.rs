@@ -20,7 +20,7 @@ const MAX_RETRIEVED: usize = 2_000;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Records {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::flag")]
     all_or_none: bool,
     #[serde(default)]
     records: Vec<Input>,

@@ -7,7 +7,7 @@ mod references;
 mod tree;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -70,10 +70,15 @@ fn resources(call: &Call<'_>) -> ApiResponse {
     ApiResponse::json(200, &Value::Object(map))
 }
 
+/// A flag that may be null, which is as good as absent.
+fn flag<'de, D: Deserializer<'de>>(given: D) -> Result<bool, D::Error> {
+    Option::deserialize(given).map(Option::unwrap_or_default)
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Composite {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     all_or_none: bool,
     composite_request: Vec<Part>,
 }
