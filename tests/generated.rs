@@ -19,7 +19,9 @@ fn check(file: &str, expected: &str) {
 
 #[test]
 fn generated_capabilities_page_is_current() {
-    let mut page = format!("{HEAD}# Capabilities\n\nWhat each provider declares. Everything else answers `Unsupported`.\n");
+    let mut page = format!(
+        "{HEAD}# Capabilities\n\nWhat each provider declares. Everything else answers `Unsupported`.\n"
+    );
     for provider in Registry::discover().expect("plugins are linked").iter() {
         let capabilities = provider.capabilities();
         write!(page, "\n## {}\n\n| |", provider.info().name).unwrap();
@@ -64,7 +66,8 @@ fn generated_mapping_pages_are_current() {
         let info = provider.info();
         let mut page = format!("{HEAD}# How {} maps\n\n{}\n", info.name, info.description);
         for mapping in info.mappings {
-            write!(page, "\n## {}\n\nRemote: {}.\n\n", mapping.kind, mapping.remote_objects.join(", ")).unwrap();
+            write!(page, "\n## {}\n\nRemote: {}.\n\n", mapping.kind, mapping.remote_objects.join(", "))
+                .unwrap();
             page.push_str("| field | remote | direction | normal form | note |\n|---|---|---|---|---|\n");
             for field in mapping.fields {
                 let direction = match field.direction {
@@ -74,7 +77,13 @@ fn generated_mapping_pages_are_current() {
                 let forms: Vec<_> = field.normal_forms.iter().map(|form| normal_form(*form)).collect();
                 let remote = field.remote.join(", ").replace('|', "\\|");
                 let note = field.note.replace('|', "\\|");
-                writeln!(page, "| `{}` | {remote} | {direction} | {} | {note} |", field.unified, forms.join("; ")).unwrap();
+                writeln!(
+                    page,
+                    "| `{}` | {remote} | {direction} | {} | {note} |",
+                    field.unified,
+                    forms.join("; ")
+                )
+                .unwrap();
             }
         }
         check(&format!("mapping-{}.md", info.slug), &page);

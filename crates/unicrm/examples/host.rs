@@ -4,7 +4,9 @@
 
 use std::{env, sync::Arc};
 
-use unicrm::{ConnectRequest, Contact, Credentials, Json, LinkedAccountId, MemoryCredentialStore, ProviderExt, Registry};
+use unicrm::{
+    ConnectRequest, Contact, Credentials, Json, LinkedAccountId, MemoryCredentialStore, ProviderExt, Registry,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +17,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "client_id": env::var("SF_CLIENT_ID")?,
     });
     let account = LinkedAccountId::random(); // keep it: all ids are computed from it
-    let request = ConnectRequest::new(account, Json::of(&config), Arc::new(MemoryCredentialStore::new(secrets)));
+    let request =
+        ConnectRequest::new(account, Json::of(&config), Arc::new(MemoryCredentialStore::new(secrets)));
     let salesforce = Registry::discover()?.connect("salesforce", request).await?;
     for contact in salesforce.read_all::<Contact>().await? {
         println!("{} {}", contact.first_name.unwrap_or_default(), contact.last_name.unwrap_or_default());

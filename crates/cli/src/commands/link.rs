@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     /// How to sign in: `unicrm providers` lists the flows
     #[arg(long)]
     flow: String,
-    /// Where to sign in [default: the provider's own, such as https://login.salesforce.com]
+    /// Where to sign in [default: the provider's own, such as `https://login.salesforce.com`]
     #[arg(long, value_name = "URL")]
     login_url: Option<String>,
     /// The app's id (Salesforce: consumer key)

@@ -408,7 +408,10 @@ async fn read_over_a_fault<H: Harness>(fault: Fault) -> Option<(Result<Vec<Row>,
 
 /// Only a provider without a sign-in, and so without a wire, may be spared the faults of one.
 fn assert_no_wire(provider: &dyn Provider) {
-    assert!(provider.info().auth_flows.is_empty(), "a provider that signs in has a wire: its harness must let it fail");
+    assert!(
+        provider.info().auth_flows.is_empty(),
+        "a provider that signs in has a wire: its harness must let it fail"
+    );
 }
 
 async fn survives<H: Harness>(fault: Fault) {
