@@ -9,7 +9,7 @@ use unicrm_http::Replay;
 use super::execute::{Refused, Run};
 use super::lost::{Lost, conversion_of};
 use super::outcome::{id_of, saved};
-use super::plan::{Job, Work};
+use super::plan::{Job, Method, Work};
 use super::prepare::{Seen, read_by_ids, text_cell};
 use crate::api::{QueryPage, RowAnswer, SalesforceId, SubRequest, widened};
 use crate::error::{Code, Fault};
@@ -22,11 +22,32 @@ const AT_ONCE: usize = 25;
 impl Run<'_> {
     /// Gives refused rows their outcomes, with the records that stand in the way.
     pub(super) async fn explain(&mut self, mut refusals: Vec<Refused>) {
+        self.find_own(&mut refusals).await;
         self.name_duplicates(&mut refusals).await;
         self.name_successors(&mut refusals).await;
         self.name_missing(&mut refusals).await;
         for refused in refusals {
             self.refuse(refused);
+        }
+    }
+
+    /// A row that was sent again and met a value that is taken: perhaps by itself, as it was sent first.
+    async fn find_own(&mut self, refusals: &mut Vec<Refused>) {
+        for refused in std::mem::take(refusals) {
+            let again = refused.job.resent.is_some() && matches!(refused.job.work, Work::Create);
+            let own = match refused.refusal.code {
+                Code::DuplicateValue | Code::DuplicatesDetected if again => {
+                    self.own_record(&refused.job).await
+                }
+                _ => None,
+            };
+            match own {
+                Some(id) => {
+                    let outcome = saved(&refused.job, RowAnswer { id: Some(id), created: Some(true) });
+                    self.save(&refused.job, outcome);
+                }
+                None => refusals.push(refused),
+            }
         }
     }
 
@@ -36,7 +57,7 @@ impl Run<'_> {
         let nameless = |refused: &Refused| {
             refused.refusal.code == Code::DuplicatesDetected
                 && refused.refusal.candidates.is_empty()
-                && matches!(refused.job.work, Work::Create | Work::Update { .. })
+                && matches!(refused.job.method(), Method::Create | Method::Update)
         };
         let (asked, rest) = std::mem::take(refusals).into_iter().partition::<Vec<_>, _>(nameless);
         *refusals = rest;
@@ -72,7 +93,7 @@ impl Run<'_> {
                     let error = unicrm_core::Error::from(fault);
                     let lost = chunk.into_iter().map(|refused| {
                         // What was refused a moment ago is not sent a third time.
-                        let job = Job { resent: true, ..refused.job };
+                        let job = Job { resent: Some(sent), ..refused.job };
                         Lost { job, call: usize::MAX, sent, error: error.clone(), answered: false }
                     });
                     let resend = self.settle(lost.collect()).await;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use unicrm_core::{Error, ObjectKind, Record, Ref, RemoteId};
+use unicrm_core::{Error, ErrorKind, ObjectKind, Record, Ref, RemoteId};
 
 use super::execute::Run;
 use super::matching::{Found, Matches, Wanted, settle_group};
@@ -72,6 +72,7 @@ impl Run<'_> {
 
     async fn settle_creates(&mut self, sobject: &'static str, mut lost: Vec<Lost>) -> Vec<Job> {
         let mut resend = Vec::new();
+        let mut looked = false;
         for pause in LOOKS {
             tokio::time::sleep(pause).await;
             let matches = match self.look_for(sobject, &lost).await {
@@ -81,6 +82,7 @@ impl Run<'_> {
                     continue;
                 }
             };
+            looked = true;
             let mut left = Vec::new();
             for (lost, found) in lost.into_iter().zip(matches.found) {
                 match found {
@@ -104,7 +106,7 @@ impl Run<'_> {
             }
         }
         for lost in lost {
-            let safe = lost.answered || self.has_key(&lost.job).await;
+            let safe = (looked && lost.answered) || self.has_key(&lost.job).await;
             if safe {
                 again(lost, self, &mut resend);
             } else {
@@ -128,7 +130,8 @@ impl Run<'_> {
     async fn look_for(&mut self, sobject: &'static str, lost: &[Lost]) -> Result<Matches, Fault> {
         let client = self.writer.client.clone();
         let user = client.user_id(&mut self.usage).await?;
-        let sent = lost.iter().map(|lost| lost.sent).min().unwrap_or_else(Instant::now);
+        let first = |lost: &Lost| lost.job.resent.unwrap_or(lost.sent);
+        let sent = lost.iter().map(first).min().unwrap_or_else(Instant::now);
         let now = client.server_time(&mut self.usage).await?;
         let since = began(now, sent.elapsed());
         let wanted: Vec<Wanted> =
@@ -175,6 +178,17 @@ impl Run<'_> {
         Ok(bodies)
     }
 
+    /// Whether a row that was sent twice was carried out the first time after all: the second time met its own value.
+    pub(super) async fn own_record(&mut self, job: &Job) -> Option<String> {
+        let sent = job.resent?;
+        let error = Error::new(ErrorKind::InDoubt, "the first answer was lost");
+        let lost = [Lost { job: job.clone(), call: 0, sent, error, answered: true }];
+        match self.look_for(job.encoded.sobject, &lost).await.ok()?.found.into_iter().next()? {
+            Found::One(id) => Some(id),
+            Found::Unclear(_) | Found::Nothing => None,
+        }
+    }
+
     /// Leads whose conversion may have taken place: they say so themselves, and cannot be converted twice.
     async fn settle_converts(&mut self, lost: Vec<Lost>) -> Vec<Job> {
         let leads = lost.iter().filter_map(|lost| match &lost.job.work {
@@ -206,10 +220,10 @@ impl Run<'_> {
 
 /// Has a row sent again, once.
 fn again(mut lost: Lost, run: &mut Run<'_>, resend: &mut Vec<Job>) {
-    if lost.job.resent {
+    if lost.job.resent.is_some() {
         run.done.push((lost.job.row, in_doubt(&lost.job, &lost.error, Vec::new())));
     } else {
-        lost.job.resent = true;
+        lost.job.resent = Some(lost.sent);
         resend.push(lost.job);
     }
 }

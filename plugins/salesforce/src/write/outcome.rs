@@ -171,7 +171,7 @@ mod tests {
 
     fn job(work: Work) -> Job {
         let encoded = Encoded { sobject: "Contact", ..Encoded::default() };
-        Job { row: 0, kind: ObjectKind::Contact, work, encoded, untie: Vec::new(), resent: false }
+        Job { row: 0, kind: ObjectKind::Contact, work, encoded, untie: Vec::new(), resent: None }
     }
 
     fn refusal(code: &str, message: &str, fields: &[&str]) -> Refusal {

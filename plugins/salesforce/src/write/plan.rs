@@ -1,6 +1,7 @@
 //! Which calls a batch of writes takes, and in which order. Pure: nothing here calls anybody.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
 
 use unicrm_core::{ObjectKind, Record, RecordPatch, Value, WriteOperation};
 
@@ -23,8 +24,8 @@ pub(super) struct Job {
     pub(super) encoded: Encoded,
     /// Rows of junction objects that go with it: the object, the row, and what it ties the record to.
     pub(super) untie: Vec<Tie>,
-    /// Whether it was sent before and its answer was lost, though nothing of it is there.
-    pub(super) resent: bool,
+    /// When it was first sent, if its answer was lost though nothing of it is there: it is sent for the last time.
+    pub(super) resent: Option<Instant>,
 }
 
 /// What is done with a record.

@@ -468,7 +468,7 @@ fn encode_all(
             out.done.push((draft.row, outcome.with_warnings(encoded.warnings)));
             continue;
         }
-        out.jobs.push(Job { row: draft.row, kind, work, encoded, untie: Vec::new(), resent: false });
+        out.jobs.push(Job { row: draft.row, kind, work, encoded, untie: Vec::new(), resent: None });
     }
 }
 
@@ -498,7 +498,7 @@ fn deletion(row: usize, kind: ObjectKind, id: String) -> Job {
 }
 
 fn bare(row: usize, kind: ObjectKind, work: Work) -> Job {
-    Job { row, kind, work, encoded: Encoded::default(), untie: Vec::new(), resent: false }
+    Job { row, kind, work, encoded: Encoded::default(), untie: Vec::new(), resent: None }
 }
 
 fn conversion(convert: &ConvertLead, context: &MapContext) -> Result<LeadConvert, Error> {

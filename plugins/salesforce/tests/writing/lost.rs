@@ -225,3 +225,41 @@ async fn an_update_with_ties_is_finished_and_not_doubled() {
         assert_eq!(org.query(&soql).await.unwrap().len(), 1);
     }
 }
+
+/// Nobody can look while this lasts.
+fn blind(linked: &Linked) {
+    let fault =
+        Fault::Error { status: 400, code: "MALFORMED_QUERY".to_owned(), message: "not now".to_owned() };
+    linked.emulator.faults().add(FaultRule::new(Resource::Query, fault).on_object("Contact").times(3));
+}
+
+#[tokio::test]
+async fn a_row_that_meets_its_own_value_is_made_once() {
+    let linked = empty().await;
+    let mut field = FieldSchema::new("ErpId__c", FieldType::String);
+    (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
+    linked.org().add_field("Contact", field).await.unwrap();
+    let provider = practised(&linked).await;
+    let key = json!([{"remote_field_class": "Contact.ErpId__c", "value": "4711"}]);
+    cut(&linked, Resource::Composite, 0);
+    blind(&linked);
+    let outcome =
+        one(&*provider, create(ObjectKind::Contact, json!({"last_name": "Feig", "remote_fields": key})))
+            .await;
+    let id = created(&outcome);
+    assert_eq!(text(&linked.org(), "Contact", &id, "ErpId__c").await.as_deref(), Some("4711"));
+    assert_eq!(linked.org().count("Contact").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn where_nobody_can_look_nothing_is_sent_again() {
+    for fault in [Fault::AnswerLost, Fault::UnknownException] {
+        let linked = empty().await;
+        let provider = practised(&linked).await;
+        linked.emulator.faults().add(FaultRule::new(Resource::Composite, fault.clone()));
+        blind(&linked);
+        let outcome = one(&*provider, create(ObjectKind::Contact, json!({"last_name": "Feig"}))).await;
+        assert!(matches!(outcome.status, OutcomeStatus::InDoubt { .. }), "{fault:?}: {outcome:?}");
+        assert_eq!(linked.org().count("Contact").await.unwrap(), u64::from(fault == Fault::AnswerLost));
+    }
+}
