@@ -23,12 +23,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     trace::start(cli.global.verbose);
     let verbose = cli.global.verbose > 0;
-    // Few threads: each keeps memory of its own, and what blocks waits for a disk or a lock anyway.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(4)
-        .enable_all()
-        .build();
+    // Few threads: what the allocator keeps for each grows with them. The network waits on one, and the store has its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(3).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return errors::report(&errors::Failure::from(error), verbose),

@@ -19,9 +19,9 @@ use crate::session::Session;
 /// The name of the linked account.
 const NAME: &str = "demo";
 
-/// From here on pages are kept small: what is in memory at once depends on nothing else.
+/// From here on pages are small and few are read at once: what is in memory depends on nothing else.
 const MANY_CONTACTS: u64 = 20_000;
-const SMALL_PAGE: u32 = 500;
+const SMALL_PAGE: u32 = 200;
 
 /// Show the whole way once, with a Salesforce org on this machine
 #[derive(Debug, Args)]
@@ -70,7 +70,8 @@ async fn play(arguments: &Arguments, global: &Global) -> Result<Exit> {
 struct Stage {
     emulator: Emulator,
     session: Session,
-    page_size: Option<u32>,
+    /// Whether the org is so large that memory is saved.
+    large: bool,
     quiet: bool,
     /// The database, when none was named; it goes with it.
     temporary: Option<TempDir>,
@@ -94,8 +95,8 @@ impl Stage {
         let emulator =
             Emulator::builder().contacts(arguments.contacts).start().await.map_err(emulator::failure)?;
         say(&format!("It listens at {}.", emulator.url()));
-        let page_size = (arguments.contacts >= MANY_CONTACTS).then_some(SMALL_PAGE);
-        Ok(Self { emulator, session, page_size, quiet: global.json, temporary })
+        let large = arguments.contacts >= MANY_CONTACTS;
+        Ok(Self { emulator, session, large, quiet: global.json, temporary })
     }
 
     /// Links the org through real OAuth, and checks that nothing is missing.
@@ -142,8 +143,11 @@ impl Stage {
 
     async fn sync(&self, account: &LinkedAccount, provider: &dyn Provider, first: bool) -> Result<Summary> {
         self.say(if first { "First sync: everything." } else { "\nSecond sync: what changed." });
-        let mut options = Options { full: first, page_size: self.page_size, ..Options::default() };
-        options.objects = ObjectKind::ALL.to_vec();
+        let mut options = Options { objects: ObjectKind::ALL.to_vec(), full: first, ..Options::default() };
+        if self.large {
+            options.concurrency = 2;
+            options.page_size = Some(SMALL_PAGE);
+        }
         let progress = (!self.quiet).then(Progress::new);
         let show = |event: &unicrm_sync::Event<'_>| {
             if let Some(progress) = &progress {
