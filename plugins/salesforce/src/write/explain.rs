@@ -10,7 +10,7 @@ use super::execute::{Refused, Run};
 use super::lost::{Lost, conversion_of};
 use super::outcome::{id_of, saved};
 use super::plan::{Job, Method, Work};
-use super::prepare::{Seen, read_by_ids, text_cell};
+use super::present::{Seen, read_by_ids, text_cell};
 use crate::api::{QueryPage, RowAnswer, SalesforceId, SubRequest, widened};
 use crate::error::{Code, Fault};
 use crate::read::small::related;

@@ -6,7 +6,7 @@ use unicrm_core::{Error, Json};
 
 use super::outcome::End;
 use super::plan::{Job, Work};
-use super::prepare::junction;
+use super::present::junction;
 use crate::api::{Client, RowAnswer, SubAnswers, SubRequest};
 use crate::error::{Code, Fault, Refusal};
 

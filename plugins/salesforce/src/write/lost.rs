@@ -16,7 +16,7 @@ use super::execute::Run;
 use super::matching::{Found, Matches, Wanted, settle_group};
 use super::outcome::{in_doubt, saved};
 use super::plan::{Job, Work};
-use super::prepare::{Seen, read_by_ids, text_cell};
+use super::present::{Seen, read_by_ids, text_cell};
 use crate::api::{Condition, Conversion, Literal, QueryOptions, QueryPage, RowAnswer, Soql, widened};
 use crate::error::Fault;
 use crate::objects::remote_text;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use rust_decimal::Decimal;
 use unicrm_core::Json;
 
-use super::prepare::{cell, unquoted};
+use super::present::{cell, unquoted};
 use crate::api::{parse_datetime, widened};
 
 /// What a lost row wrote.

@@ -11,6 +11,7 @@ mod matching;
 mod outcome;
 mod plan;
 mod prepare;
+mod present;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::AtomicBool;

@@ -25,10 +25,10 @@ fn jobs() -> impl Strategy<Value = Vec<Job>> {
         1 => Just(Work::Upsert { key: "Erp__c".to_owned(), value: "1".to_owned() }),
         1 => Just(Work::Convert(LeadConvert::default())),
     ];
-    let bytes = prop_oneof![9 => Just(10_usize), 1 => 0..2_000_000_usize];
+    let bytes = prop_oneof![60 => Just(10_usize), 1 => 0..2_000_000_usize];
     let one =
         (work, 0..3_usize, proptest::option::of(0..5_u8), prop_oneof![3 => Just(0), 1 => 1..30_usize], bytes);
-    proptest::collection::vec(one, 0..700).prop_map(|rows| {
+    proptest::collection::vec(one, 0..500).prop_map(|rows| {
         let rows = rows.into_iter().enumerate();
         rows.map(|(row, (work, sobject, parent, ties, bytes))| {
             job(row, work, SOBJECTS[sobject], parent, ties, bytes)
@@ -38,7 +38,7 @@ fn jobs() -> impl Strategy<Value = Vec<Job>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
 
     #[test]
     fn every_job_is_sent_once_and_no_call_is_too_large(jobs in jobs()) {

@@ -98,7 +98,7 @@ impl Volumes {
     }
 }
 
-/// Writes all rows of a plan, parents before children, with times relative to `now`. The rows of [`super::setup`]
+/// Writes all rows of a plan, parents before children, with times relative to `now`. The rows of [`super::setup()`]
 /// come before. Gives the number of rows.
 ///
 /// # Errors
