@@ -15,6 +15,9 @@ use unicrm_salesforce_emulator::{Builder, Emulator, OrgHandle, Value};
 pub(crate) const SECRET: &str = unicrm_testkit::conformance::SECRET;
 
 /// Users that are visitors only.
+/// The members of a configuration that signs in as the app itself.
+const CLIENT_CREDENTIALS: &str = r#""flow":"client-credentials""#;
+
 const VISITORS: [&str; 4] = ["CspLitePortal", "CsnOnly", "Guest", "SelfService"];
 
 /// An org, and the account that is linked with it.
@@ -46,7 +49,7 @@ impl Linked {
 
     /// A new connection, as after a restart of the process.
     pub(crate) async fn connect(&self) -> Arc<dyn Provider> {
-        self.connect_with(r#""flow":"client-credentials""#).await.expect("a connection")
+        self.connect_with(CLIENT_CREDENTIALS).await.expect("a connection")
     }
 
     /// A new connection with more members in its configuration.
@@ -235,8 +238,12 @@ pub(crate) async fn read_restarting(linked: &Linked, part: ReadPart) -> Result<S
     let mut part = part;
     let mut errors = 0;
     loop {
-        let provider = linked.connect().await;
-        let page = match provider.read_page(part.clone()).await {
+        // More faults of the sign-in in a row than it is tried: then the connection is what is tried again.
+        let read = async {
+            let provider = linked.connect_with(CLIENT_CREDENTIALS).await?;
+            provider.read_page(part.clone()).await
+        };
+        let page = match read.await {
             Ok(page) => page,
             Err(error) if error.is_retryable() && errors < 5 => {
                 errors += 1;
