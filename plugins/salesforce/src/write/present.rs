@@ -1,0 +1,386 @@
+//! What the org holds now, as far as it decides what is written: the records that keys stand for, records as they are, the
+//! accounts of opportunities, and the rows of junction objects that are to go.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use unicrm_core::{
+    Error, ErrorKind, GoneReason, Next, ObjectKind, Outcome, ReadPart, Record, RecordPatch, RemoteId, Row,
+    Scope, Usage,
+};
+
+use super::Writer;
+use super::outcome::no_such_record;
+use super::plan::{Job, Tie, Work};
+use super::prepare::{Draft, Prepared, Target, depends_on_present};
+use crate::api::{Condition, FieldType, Literal, QueryOptions, QueryPage, SalesforceId, Soql, widened};
+use crate::objects::{Intent, MapContext, to_remote};
+use crate::read::Reader;
+use crate::read::small::{all_pages, related};
+
+/// Rows of a query by ids or keys.
+const CHUNK: usize = 200;
+
+/// The records that have each value of a key.
+type IdsByKey<'v> = HashMap<&'v str, Vec<String>>;
+
+impl Writer {
+    /// Finds the records that keys stand for.
+    pub(super) async fn find_keys<'o>(
+        &self,
+        usage: &mut Usage,
+        drafts: Vec<Draft<'o>>,
+        context: &MapContext,
+        out: &mut Prepared,
+    ) -> Vec<Draft<'o>> {
+        let mut asked: BTreeMap<(&'static str, &'o str), Vec<&'o str>> = BTreeMap::new();
+        let sobject = |draft: &Draft<'_>| to_remote(draft.patch, Intent::Create, context).sobject;
+        for draft in &drafts {
+            if let Target::Keyed(key, value) = draft.target {
+                asked.entry((sobject(draft), key)).or_default().push(value);
+            }
+        }
+        let mut found: HashMap<(&'static str, &'o str), Result<IdsByKey<'o>, Error>> = HashMap::new();
+        for ((sobject, key), values) in asked {
+            found.insert((sobject, key), self.ids_by_key(usage, sobject, key, &values).await);
+        }
+        let mut kept = Vec::with_capacity(drafts.len());
+        for mut draft in drafts {
+            if let Target::Keyed(key, value) = draft.target {
+                let ids = match found.get(&(sobject(&draft), key)) {
+                    Some(Ok(found)) => found.get(value).map(Vec::as_slice).unwrap_or_default(),
+                    Some(Err(error)) => {
+                        out.done.push((draft.row, Outcome::failed(error.clone())));
+                        continue;
+                    }
+                    None => &[],
+                };
+                match ids {
+                    [] => {}
+                    [one] => draft.target = Target::Known(one.clone()),
+                    several => {
+                        let message = format!("{key} {value:?} fits several records");
+                        let error = Error::new(ErrorKind::Conflict, message)
+                            .with_remote_code("DUPLICATE_EXTERNAL_ID")
+                            .with_advice("Name the record by its id, or give the key to one record only.");
+                        let outcome =
+                            Outcome::failed(error).with_candidates(several.iter().map(String::as_str));
+                        out.done.push((draft.row, outcome));
+                        continue;
+                    }
+                }
+            }
+            kept.push(draft);
+        }
+        kept
+    }
+
+    /// The live records that have these values in a key field.
+    async fn ids_by_key<'v>(
+        &self,
+        usage: &mut Usage,
+        sobject: &'static str,
+        key: &str,
+        values: &[&'v str],
+    ) -> Result<IdsByKey<'v>, Error> {
+        let refuse = |message: String| {
+            Error::new(ErrorKind::InvalidRequest, message.clone()).with_field("/key/field", message)
+        };
+        let describe = self.client.describe(usage, sobject).await?;
+        let field = describe
+            .field(key)
+            .ok_or_else(|| refuse(format!("{sobject} has no field {key} that this user may see")))?;
+        if !(field.external_id || field.id_lookup) || field.field_type == FieldType::Id {
+            return Err(refuse(format!(
+                "{sobject}.{key} is no key: name a field that is marked as External ID"
+            )));
+        }
+        let is_number = matches!(field.field_type, FieldType::Double | FieldType::Int | FieldType::Long);
+        let literal = |value: &&str| {
+            if !is_number {
+                return Ok(Literal::text(*value));
+            }
+            value.parse().map(Literal::Number).map_err(|_| {
+                Error::new(ErrorKind::InvalidRequest, format!("{value:?} is not a number"))
+                    .with_field("/key/value", format!("{sobject}.{key} holds numbers, and {value:?} is none"))
+            })
+        };
+        let mut found: HashMap<String, Vec<String>> = HashMap::new();
+        for chunk in values.chunks(CHUNK) {
+            let listed = chunk.iter().map(literal).collect::<Result<Vec<_>, _>>()?;
+            let soql =
+                Soql::select(sobject).fields(["Id", &field.name]).filter(Condition::in_(&field.name, listed));
+            let options = QueryOptions { all_rows: false, batch_size: None };
+            for page in all_pages(&self.client, usage, &soql, options).await? {
+                for row in page.rows() {
+                    let id = text_cell(row, "Id");
+                    let value = cell(row, &field.name).map(|raw| unquoted(raw.get()).into_owned());
+                    if let (Some(id), Some(value)) = (id, value) {
+                        found
+                            .entry(normal_key(&value, is_number))
+                            .or_default()
+                            .push(widened(&id).into_owned());
+                    }
+                }
+            }
+        }
+        let of =
+            |value: &&'v str| (*value, found.get(&normal_key(value, is_number)).cloned().unwrap_or_default());
+        Ok(values.iter().map(of).collect())
+    }
+
+    /// Reads the records whose present state decides what is written.
+    pub(super) async fn look<'o>(
+        &self,
+        reader: &Reader,
+        usage: &mut Usage,
+        drafts: Vec<Draft<'o>>,
+        fresh: bool,
+        out: &mut Prepared,
+    ) -> (Vec<Draft<'o>>, HashMap<String, Record>) {
+        let mut wanted: BTreeMap<ObjectKind, Vec<RemoteId>> = BTreeMap::new();
+        for draft in &drafts {
+            if let Target::Known(id) = &draft.target
+                && (fresh || depends_on_present(draft.patch))
+            {
+                wanted.entry(draft.patch.kind()).or_default().push(RemoteId::from(id.as_str()));
+            }
+        }
+        if wanted.is_empty() {
+            return (drafts, HashMap::new());
+        }
+        let seen = read_by_ids(reader, usage, wanted).await;
+        let mut befores = HashMap::new();
+        let mut kept = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            match &draft.target {
+                Target::Known(id) => match seen.get(id) {
+                    None => kept.push(draft),
+                    Some(Seen::Live(record)) => {
+                        befores.insert(id.clone(), (**record).clone());
+                        kept.push(draft);
+                    }
+                    Some(Seen::Gone(reason)) => {
+                        out.done.push((draft.row, gone(draft.patch.kind(), id, reason)));
+                    }
+                    Some(Seen::Failed(error)) => {
+                        let outcome = Outcome::failed(error.clone()).with_remote_id(id.as_str());
+                        out.done.push((draft.row, outcome));
+                    }
+                },
+                _ => kept.push(draft),
+            }
+        }
+        (kept, befores)
+    }
+
+    /// The context with the accounts of the opportunities that tasks are tied to.
+    pub(super) async fn with_accounts(
+        &self,
+        usage: &mut Usage,
+        mut context: Arc<MapContext>,
+        drafts: &[Draft<'_>],
+        befores: &HashMap<String, Record>,
+    ) -> Result<Arc<MapContext>, Error> {
+        let mut ids: Vec<String> = Vec::new();
+        for draft in drafts {
+            let RecordPatch::Task(patch) = draft.patch else { continue };
+            if patch.account.is_absent() {
+                continue;
+            }
+            let before = match &draft.target {
+                Target::Known(id) => befores.get(id),
+                _ => None,
+            };
+            let held = match before {
+                Some(Record::Task(task)) => task.opportunity.as_ref(),
+                _ => None,
+            };
+            let opportunity = patch.opportunity.as_option().unwrap_or(held).and_then(|to| to.remote_id());
+            ids.extend(opportunity.and_then(|id| SalesforceId::parse(id.as_str())).map(|id| id.to_string()));
+        }
+        if ids.is_empty() {
+            return Ok(context);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let pages = related(&self.client, usage, "Opportunity", &["Id", "AccountId"], "Id", &ids).await?;
+        let known = &mut Arc::make_mut(&mut context).org.opportunity_accounts;
+        for row in pages.iter().flat_map(QueryPage::rows) {
+            if let (Some(id), Some(account)) = (text_cell(row, "Id"), text_cell(row, "AccountId")) {
+                known.insert(widened(&id).into(), widened(&account).into());
+            }
+        }
+        Ok(context)
+    }
+
+    /// Finds the rows of junction objects that are to go.
+    pub(super) async fn find_ties(&self, usage: &mut Usage, out: &mut Prepared) {
+        let mut asked: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+        for job in &out.jobs {
+            for related in job.encoded.related.iter().filter(|related| !related.remove.is_empty()) {
+                asked.entry(related.sobject).or_default().extend(record_of(job).map(str::to_owned));
+            }
+        }
+        for (sobject, ids) in asked {
+            let Some((owner, target)) = junction(sobject) else { continue };
+            let fields = ["Id", owner, target];
+            match related(&self.client, usage, sobject, &fields, owner, &ids).await {
+                Ok(pages) => {
+                    for row in pages.iter().flat_map(QueryPage::rows) {
+                        let ids = [text_cell(row, "Id"), text_cell(row, owner), text_cell(row, target)];
+                        if let [Some(id), Some(owner), Some(target)] = ids {
+                            untie(&mut out.jobs, sobject, &id, &widened(&owner), &widened(&target));
+                        }
+                    }
+                }
+                Err(fault) => {
+                    let error = Error::from(fault);
+                    let concerned = |job: &Job| {
+                        let touched =
+                            |r: &crate::objects::Related| r.sobject == sobject && !r.remove.is_empty();
+                        job.encoded.related.iter().any(touched)
+                    };
+                    let (failed, jobs) = std::mem::take(&mut out.jobs).into_iter().partition(concerned);
+                    out.jobs = jobs;
+                    let failed: Vec<Job> = failed;
+                    out.done.extend(
+                        failed.iter().map(|job| (job.row, super::outcome::failed(job, error.clone()))),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A record as a reading by id showed it.
+pub(super) enum Seen {
+    Live(Box<Record>),
+    Gone(GoneReason),
+    Failed(Error),
+}
+
+/// Reads records of several objects, by id in the long form.
+pub(super) async fn read_by_ids(
+    reader: &Reader,
+    usage: &mut Usage,
+    wanted: BTreeMap<ObjectKind, Vec<RemoteId>>,
+) -> HashMap<String, Seen> {
+    let mut parts: Vec<ReadPart> = Vec::new();
+    for (kind, mut ids) in wanted {
+        ids.sort_unstable();
+        ids.dedup();
+        parts.extend(ids.chunks(CHUNK).map(|ids| ReadPart::new(kind, Scope::Ids(ids.to_vec()))));
+    }
+    let mut seen = HashMap::new();
+    while !parts.is_empty() {
+        let pages = reader.read(parts.clone()).await;
+        let asked = std::mem::take(&mut parts);
+        for (part, page) in asked.into_iter().zip(pages) {
+            match page {
+                Ok(page) => {
+                    usage.add(&page.usage);
+                    for row in page.rows {
+                        let Some(id) = row.remote_id().map(|id| widened(id.as_str()).into_owned()) else {
+                            continue;
+                        };
+                        seen.insert(
+                            id,
+                            match row {
+                                Row::Live(live) => Seen::Live(Box::new(live.record)),
+                                Row::Gone(gone) => Seen::Gone(gone.reason),
+                                Row::Rejected { error, .. } => Seen::Failed(error),
+                                Row::Id { .. } => continue,
+                            },
+                        );
+                    }
+                    if let Next::More(token) = page.next {
+                        parts.push(part.after(token));
+                    }
+                }
+                Err(error) => {
+                    if let Scope::Ids(ids) = part.scope {
+                        let ids = ids.iter().map(|id| widened(id.as_str()).into_owned());
+                        seen.extend(ids.map(|id| (id, Seen::Failed(error.clone()))));
+                    }
+                }
+            }
+        }
+    }
+    seen
+}
+
+/// The outcome of a change of a record that is gone.
+fn gone(kind: ObjectKind, id: &str, reason: &GoneReason) -> Outcome {
+    let outcome = match reason {
+        GoneReason::MergedInto(into) => {
+            let error = Error::new(ErrorKind::Conflict, format!("the {kind} {id} was merged into {into}"))
+                .with_remote_code("ENTITY_IS_DELETED")
+                .with_advice("Change the record that it was merged into.");
+            Outcome::failed(error).with_candidates([into.clone()])
+        }
+        GoneReason::Deleted => {
+            let error = Error::new(ErrorKind::NotFound, format!("the {kind} {id} is deleted"))
+                .with_remote_code("ENTITY_IS_DELETED");
+            Outcome::failed(error)
+        }
+        _ => Outcome::failed(no_such_record(kind, id)),
+    };
+    outcome.with_remote_id(id)
+}
+
+/// The fields of a junction object: the record that it belongs to, and what it ties it to.
+pub(super) fn junction(sobject: &str) -> Option<(&'static str, &'static str)> {
+    match sobject {
+        "ContentDocumentLink" => Some(("ContentDocumentId", "LinkedEntityId")),
+        "EventRelation" => Some(("EventId", "RelationId")),
+        "TaskRelation" => Some(("TaskId", "RelationId")),
+        _ => None,
+    }
+}
+
+fn record_of(job: &Job) -> Option<&str> {
+    match &job.work {
+        Work::Update { id } => Some(id),
+        _ => None,
+    }
+}
+
+fn untie(jobs: &mut [Job], sobject: &'static str, id: &str, owner: &str, target: &str) {
+    for job in jobs.iter_mut().filter(|job| record_of(job) == Some(owner)) {
+        let goes =
+            |r: &crate::objects::Related| r.sobject == sobject && r.remove.iter().any(|to| to == target);
+        if job.encoded.related.iter().any(goes) {
+            job.untie.push(Tie { sobject, id: id.to_owned(), target: target.to_owned() });
+        }
+    }
+}
+
+/// A cell of a row.
+pub(super) fn cell<'j>(row: &'j str, field: &str) -> Option<&'j RawValue> {
+    let cells: HashMap<Cow<'j, str>, &'j RawValue> = serde_json::from_str(row).ok()?;
+    cells.get(field).copied().filter(|raw| raw.get() != "null")
+}
+
+/// The text in a cell of a row.
+pub(super) fn text_cell(row: &str, field: &str) -> Option<String> {
+    serde_json::from_str(cell(row, field)?.get()).ok()
+}
+
+/// A JSON string's text, or any other value as it is written.
+pub(super) fn unquoted(json: &str) -> Cow<'_, str> {
+    match serde_json::from_str::<String>(json) {
+        Ok(text) => Cow::Owned(text),
+        Err(_) => Cow::Borrowed(json),
+    }
+}
+
+/// A key as Salesforce compares it: text without regard to case, numbers by their value.
+fn normal_key(value: &str, is_number: bool) -> String {
+    match value.parse::<rust_decimal::Decimal>() {
+        Ok(number) if is_number => number.normalize().to_string(),
+        _ => value.trim().to_lowercase(),
+    }
+}
