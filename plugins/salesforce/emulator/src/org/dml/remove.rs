@@ -92,14 +92,7 @@ pub(super) fn note_deletion(
     object: &ObjectSchema,
     id: &str,
 ) -> Result<(), SalesforceError> {
-    let sql = "INSERT INTO \"_deleted\" (object, id, at) VALUES (?1, ?2, ?3)";
-    let at = context.stamp.as_millisecond();
-    context
-        .conn
-        .prepare_cached(sql)
-        .and_then(|mut statement| statement.execute((&object.name, id, at)))
-        .map_err(storage)?;
-    Ok(())
+    note_deletion_at(context, object, id, context.stamp.as_millisecond())
 }
 
 /// The same for a row that was loaded into the recycle bin; it went when it last changed.
@@ -112,8 +105,16 @@ pub(crate) fn note_loaded_deletion(
         Value::DateTime(at) => at.as_millisecond(),
         _ => context.stamp.as_millisecond(),
     };
+    note_deletion_at(context, object, record.text("Id").unwrap_or_default(), at)
+}
+
+fn note_deletion_at(
+    context: &Context<'_>,
+    object: &ObjectSchema,
+    id: &str,
+    at: i64,
+) -> Result<(), SalesforceError> {
     let sql = "INSERT INTO \"_deleted\" (object, id, at) VALUES (?1, ?2, ?3)";
-    let id = record.text("Id").unwrap_or_default();
     context
         .conn
         .prepare_cached(sql)
