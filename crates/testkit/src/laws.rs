@@ -6,7 +6,7 @@
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Unit};
 use unicrm_core::{
-    FieldMapping, MappingDirection, NormalForm, ObjectMapping, Record, RecordPatch, Result, Value, Warning,
+    FieldRule, MappingDirection, NormalForm, ObjectMapping, Record, RecordPatch, Result, Value, Warning,
 };
 
 /// What a plugin's mapping does, without a network.
@@ -109,7 +109,7 @@ pub fn get_put<M: Mapping>(mapping: &M, record: &Record) {
 }
 
 /// Whether the law compares a field: not one that the remote computes, and not one that only our copy has.
-fn compared(field: &FieldMapping) -> bool {
+fn compared(field: &FieldRule) -> bool {
     let ours = ["created_at", "modified_at", "remote_data", "remote_fields", "field_mappings"];
     !field.normal_forms.contains(&NormalForm::Derived)
         && !field.normal_forms.contains(&NormalForm::Defaulted)
@@ -118,7 +118,7 @@ fn compared(field: &FieldMapping) -> bool {
 
 /// A value as it comes back from the remote.
 #[must_use]
-pub fn normal<'a>(field: &FieldMapping, value: Option<Value<'a>>) -> Option<Value<'a>> {
+pub fn normal<'a>(field: &FieldRule, value: Option<Value<'a>>) -> Option<Value<'a>> {
     field.normal_forms.iter().fold(value, |value, form| match (form, value?) {
         (NormalForm::Day, Value::Timestamp(at)) => Some(Value::Timestamp(truncated(at, Unit::Day))),
         (NormalForm::Second, Value::Timestamp(at)) => Some(Value::Timestamp(truncated(at, Unit::Second))),

@@ -1,8 +1,8 @@
 //! The memory provider's field tables: every field stands for itself.
 
 use crate::{
-    Account, Contact, Engagement, EngagementType, FieldInfo, FieldMapping, Lead, MappingDirection, Note,
-    Object, ObjectMapping, Opportunity, Stage, Task, User,
+    Account, Contact, Engagement, EngagementType, FieldInfo, FieldRule, Lead, MappingDirection, Note, Object,
+    ObjectMapping, Opportunity, Stage, Task, User,
 };
 
 /// The fields that the provider keeps itself, on every object.
@@ -27,7 +27,7 @@ macro_rules! mappings {
             kind: $object::KIND,
             remote_objects: &[$object::KIND.as_str()],
             fields: {
-                static FIELDS: [FieldMapping; $object::FIELDS.len()] = each_for_itself($object::FIELDS);
+                static FIELDS: [FieldRule; $object::FIELDS.len()] = each_for_itself($object::FIELDS);
                 &FIELDS
             },
         }),+];
@@ -36,11 +36,11 @@ macro_rules! mappings {
 
 mappings!(Account, Contact, Engagement, EngagementType, Lead, Note, Opportunity, Stage, Task, User);
 
-const fn each_for_itself<const N: usize>(fields: &'static [FieldInfo]) -> [FieldMapping; N] {
-    let mut mappings = [const { FieldMapping::both("", &[]) }; N];
+const fn each_for_itself<const N: usize>(fields: &'static [FieldInfo]) -> [FieldRule; N] {
+    let mut mappings = [const { FieldRule::both("", &[]) }; N];
     let mut i = 0;
     while i < N {
-        mappings[i] = FieldMapping::both(fields[i].name, std::slice::from_ref(&fields[i].name));
+        mappings[i] = FieldRule::both(fields[i].name, std::slice::from_ref(&fields[i].name));
         if is_read_only(fields[i].name) {
             mappings[i].direction = MappingDirection::Read;
         }

@@ -93,13 +93,13 @@ pub struct ObjectMapping {
     /// The remote objects behind it.
     pub remote_objects: &'static [&'static str],
     /// Its fields.
-    pub fields: &'static [FieldMapping],
+    pub fields: &'static [FieldRule],
 }
 
 impl ObjectMapping {
     /// The mapping of a field.
     #[must_use]
-    pub fn field(&self, unified: &str) -> Option<&'static FieldMapping> {
+    pub fn field(&self, unified: &str) -> Option<&'static FieldRule> {
         self.fields.iter().find(|field| field.unified == unified)
     }
 }
@@ -107,14 +107,14 @@ impl ObjectMapping {
 /// How one unified field maps to the remote, and what may change on the way there and back.
 ///
 /// ```
-/// use unicrm_core::{FieldMapping, MappingDirection, NormalForm};
-/// const CLOSE_DATE: FieldMapping =
-///     FieldMapping::both("close_date", &["CloseDate"]).normal(&[NormalForm::Day]).note("a date");
+/// use unicrm_core::{FieldRule, MappingDirection, NormalForm};
+/// const CLOSE_DATE: FieldRule =
+///     FieldRule::both("close_date", &["CloseDate"]).normal(&[NormalForm::Day]).note("a date");
 /// assert_eq!(CLOSE_DATE.direction, MappingDirection::Both);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct FieldMapping {
+pub struct FieldRule {
     /// The unified field.
     pub unified: &'static str,
     /// The remote fields, as `Field`, or `Object.Field` where the object has several sources.
@@ -127,7 +127,7 @@ pub struct FieldMapping {
     pub note: &'static str,
 }
 
-impl FieldMapping {
+impl FieldRule {
     /// A field that is read and written.
     #[must_use]
     pub const fn both(unified: &'static str, remote: &'static [&'static str]) -> Self {

@@ -23,7 +23,7 @@ pub use changes::{Change, ChangesPage, ChangesRequest, ResumeToken};
 pub use connect::{ConnectFuture, ConnectRequest};
 pub use ext::ProviderExt;
 pub(crate) use ext::repeated_token;
-pub use info::{AuthFlow, FieldMapping, MappingDirection, NormalForm, ObjectMapping, ProviderInfo, Setting};
+pub use info::{AuthFlow, FieldRule, MappingDirection, NormalForm, ObjectMapping, ProviderInfo, Setting};
 pub use page::{Gone, GoneReason, LiveRow, Next, Page, PageToken, Quota, RawRecord, Row, Usage, Watermark};
 pub use read::{ReadPart, ReadRequest, Scope, Shape};
 pub use schema::{FieldSchema, PicklistValue, Schema};

@@ -1,7 +1,7 @@
 //! Account.
 
 use unicrm_core::{
-    Account, AccountPatch, FieldMapping, NormalForm, ObjectKind, ObjectMapping, ObjectPatch, RemoteField,
+    Account, AccountPatch, FieldRule, NormalForm, ObjectKind, ObjectMapping, ObjectPatch, RemoteField,
 };
 
 use super::context::MapContext;
@@ -17,19 +17,19 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Account,
     remote_objects: &["Account"],
     fields: &[
-        FieldMapping::read("id", &["Id"]).note("computed from the remote id"),
-        FieldMapping::read("remote_id", &["Id"]),
-        FieldMapping::both("owner", &["OwnerId"])
+        FieldRule::read("id", &["Id"]).note("computed from the remote id"),
+        FieldRule::read("remote_id", &["Id"]),
+        FieldRule::both("owner", &["OwnerId"])
             .normal(&[NormalForm::Defaulted])
             .note("a queue is no user: it stays in the remote fields"),
-        FieldMapping::both("name", &["Name"])
+        FieldRule::both("name", &["Name"])
             .normal(&[NormalForm::Trimmed])
             .note("the name of a person account is written to its contact"),
-        FieldMapping::both("description", &["Description"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("industry", &["Industry"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("website", &["Website"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("number_of_employees", &["NumberOfEmployees"]),
-        FieldMapping::both(
+        FieldRule::both("description", &["Description"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("industry", &["Industry"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("website", &["Website"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("number_of_employees", &["NumberOfEmployees"]),
+        FieldRule::both(
             "addresses",
             &[
                 "BillingStreet",
@@ -50,15 +50,15 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
         )
         .normal(&[NormalForm::Places, NormalForm::LineBreaks, NormalForm::Trimmed])
         .note("BILLING and SHIPPING, one of each"),
-        FieldMapping::both("phone_numbers", &["Phone", "Fax"])
+        FieldRule::both("phone_numbers", &["Phone", "Fax"])
             .normal(&[NormalForm::Places, NormalForm::Trimmed])
             .note("Work and Fax, one of each"),
-        FieldMapping::read("last_activity_at", &["LastActivityDate"]).normal(&[NormalForm::Day]),
-        FieldMapping::read("remote_updated_at", &["SystemModstamp"]).normal(&[NormalForm::Second]),
-        FieldMapping::read("remote_created_at", &["CreatedDate"]).normal(&[NormalForm::Second]),
-        FieldMapping::read("account_url", &["Id"]).normal(&[NormalForm::Derived]),
-        FieldMapping::read("remote_was_deleted", &["IsDeleted"]),
-        FieldMapping::both("remote_fields", &[])
+        FieldRule::read("last_activity_at", &["LastActivityDate"]).normal(&[NormalForm::Day]),
+        FieldRule::read("remote_updated_at", &["SystemModstamp"]).normal(&[NormalForm::Second]),
+        FieldRule::read("remote_created_at", &["CreatedDate"]).normal(&[NormalForm::Second]),
+        FieldRule::read("account_url", &["Id"]).normal(&[NormalForm::Derived]),
+        FieldRule::read("remote_was_deleted", &["IsDeleted"]),
+        FieldRule::both("remote_fields", &[])
             .normal(&[NormalForm::Places])
             .note("all other fields that this user sees; a write changes those that it lists"),
     ],

@@ -1,7 +1,7 @@
 //! Contact.
 
 use unicrm_core::{
-    Contact, ContactPatch, FieldMapping, NormalForm, ObjectKind, ObjectMapping, ObjectPatch, RemoteField,
+    Contact, ContactPatch, FieldRule, NormalForm, ObjectKind, ObjectMapping, ObjectPatch, RemoteField,
 };
 
 use super::context::MapContext;
@@ -18,15 +18,15 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Contact,
     remote_objects: &["Contact"],
     fields: &[
-        FieldMapping::read("id", &["Id"]).note("computed from the remote id"),
-        FieldMapping::read("remote_id", &["Id"]),
-        FieldMapping::both("first_name", &["FirstName"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("last_name", &["LastName"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("account", &["AccountId"]),
-        FieldMapping::both("owner", &["OwnerId"])
+        FieldRule::read("id", &["Id"]).note("computed from the remote id"),
+        FieldRule::read("remote_id", &["Id"]),
+        FieldRule::both("first_name", &["FirstName"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("last_name", &["LastName"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("account", &["AccountId"]),
+        FieldRule::both("owner", &["OwnerId"])
             .normal(&[NormalForm::Defaulted])
             .note("a queue is no user: it stays in the remote fields"),
-        FieldMapping::both(
+        FieldRule::both(
             "addresses",
             &[
                 "MailingStreet", "MailingCity", "MailingState", "MailingPostalCode", "MailingCountry",
@@ -36,20 +36,20 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
         )
         .normal(&[NormalForm::Places, NormalForm::LineBreaks, NormalForm::Trimmed])
         .note("MAILING and OTHER; SHIPPING or no type is written to MAILING and BILLING to OTHER, when that place is free"),
-        FieldMapping::both("email_addresses", &["Email"])
+        FieldRule::both("email_addresses", &["Email"])
             .normal(&[NormalForm::Places, NormalForm::Trimmed])
             .note("one, read as Work; any type is written"),
-        FieldMapping::both(
+        FieldRule::both(
             "phone_numbers",
             &["Phone", "MobilePhone", "HomePhone", "OtherPhone", "AssistantPhone", "Fax"],
         )
         .normal(&[NormalForm::Places, NormalForm::Trimmed])
         .note("Work, Mobile, Home, Other, Assistant and Fax, one of each"),
-        FieldMapping::read("last_activity_at", &["LastActivityDate"]).normal(&[NormalForm::Day]),
-        FieldMapping::read("remote_created_at", &["CreatedDate"]).normal(&[NormalForm::Second]),
-        FieldMapping::read("contact_url", &["Id"]).normal(&[NormalForm::Derived]),
-        FieldMapping::read("remote_was_deleted", &["IsDeleted"]),
-        FieldMapping::both("remote_fields", &[])
+        FieldRule::read("last_activity_at", &["LastActivityDate"]).normal(&[NormalForm::Day]),
+        FieldRule::read("remote_created_at", &["CreatedDate"]).normal(&[NormalForm::Second]),
+        FieldRule::read("contact_url", &["Id"]).normal(&[NormalForm::Derived]),
+        FieldRule::read("remote_was_deleted", &["IsDeleted"]),
+        FieldRule::both("remote_fields", &[])
             .normal(&[NormalForm::Places])
             .note("all other fields that this user sees; a write changes those that it lists"),
     ],

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use unicrm_core::{
-    Contact, Direction, Engagement, EngagementPatch, FieldMapping, Json, NormalForm, ObjectKind,
-    ObjectMapping, ObjectPatch, Patch, Ref, RemoteField,
+    Contact, Direction, Engagement, EngagementPatch, FieldRule, Json, NormalForm, ObjectKind, ObjectMapping,
+    ObjectPatch, Patch, Ref, RemoteField,
 };
 
 use super::activity::{What, what};
@@ -30,21 +30,21 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Engagement,
     remote_objects: &["Event", "Task"],
     fields: &[
-        FieldMapping::read("id", &["Event.Id", "Task.Id"]).note("computed from the remote id"),
-        FieldMapping::read("remote_id", &["Event.Id", "Task.Id"]),
-        FieldMapping::both("owner", &["Event.OwnerId", "Task.OwnerId"])
+        FieldRule::read("id", &["Event.Id", "Task.Id"]).note("computed from the remote id"),
+        FieldRule::read("remote_id", &["Event.Id", "Task.Id"]),
+        FieldRule::both("owner", &["Event.OwnerId", "Task.OwnerId"])
             .normal(&[NormalForm::Defaulted])
             .note("a queue or a calendar is no user: it stays in the remote fields"),
-        FieldMapping::both("content", &["Event.Description", "Task.Description", "EmailMessage.TextBody"])
+        FieldRule::both("content", &["Event.Description", "Task.Description", "EmailMessage.TextBody"])
             .normal(&[NormalForm::Trimmed])
             .note("the text of the e-mail where the task has none"),
-        FieldMapping::both("subject", &["Event.Subject", "Task.Subject"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("direction", &["Task.CallType", "EmailMessage.Incoming"])
+        FieldRule::both("subject", &["Event.Subject", "Task.Subject"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("direction", &["Task.CallType", "EmailMessage.Incoming"])
             .normal(&[NormalForm::Places])
             .note("calls have one, Internal is a remote field; that of an e-mail is only read; meetings have none"),
-        FieldMapping::both("engagement_type", &["Event.Type", "Task.TaskSubtype", "Task.Type"])
+        FieldRule::both("engagement_type", &["Event.Type", "Task.TaskSubtype", "Task.Type"])
             .note("decides whether a write makes an event or a task; afterwards only the value of Type can change"),
-        FieldMapping::both(
+        FieldRule::both(
             "start_time",
             &[
                 "Event.StartDateTime",
@@ -59,7 +59,7 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
         )
         .normal(&[NormalForm::Second, NormalForm::Derived])
         .note(TIMES),
-        FieldMapping::both(
+        FieldRule::both(
             "end_time",
             &[
                 "Event.EndDateTime",
@@ -74,18 +74,18 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
         )
         .normal(&[NormalForm::Second, NormalForm::Derived])
         .note(TIMES),
-        FieldMapping::both("account", &["Event.WhatId", "Event.AccountId", "Task.WhatId", "Task.AccountId"])
+        FieldRule::both("account", &["Event.WhatId", "Event.AccountId", "Task.WhatId", "Task.AccountId"])
             .normal(&[NormalForm::Derived])
             .note("follows from WhatId, or from the contact"),
-        FieldMapping::both(
+        FieldRule::both(
             "contacts",
             &["Event.WhoId", "EventWhoRelation.RelationId", "Task.WhoId", "TaskWhoRelation.RelationId"],
         )
         .normal(&[NormalForm::Places])
         .note("one, unless the org shares activities; leads are remote fields"),
-        FieldMapping::read("engagement_url", &["Event.Id", "Task.Id"]).normal(&[NormalForm::Derived]),
-        FieldMapping::read("remote_was_deleted", &["Event.IsDeleted", "Task.IsDeleted"]),
-        FieldMapping::both("remote_fields", &[])
+        FieldRule::read("engagement_url", &["Event.Id", "Task.Id"]).normal(&[NormalForm::Derived]),
+        FieldRule::read("remote_was_deleted", &["Event.IsDeleted", "Task.IsDeleted"]),
+        FieldRule::both("remote_fields", &[])
             .normal(&[NormalForm::Places])
             .note("all other fields that this user sees; a write changes those that it lists"),
     ],

@@ -1,8 +1,6 @@
 //! EngagementType: made from what the org says about events and tasks, with remote ids that stay the same.
 
-use unicrm_core::{
-    ActivityType, EngagementType, FieldMapping, Id, Json, NormalForm, ObjectKind, ObjectMapping,
-};
+use unicrm_core::{ActivityType, EngagementType, FieldRule, Id, Json, NormalForm, ObjectKind, ObjectMapping};
 
 use super::context::MapContext;
 use super::encode::RemoteRecord;
@@ -13,18 +11,18 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::EngagementType,
     remote_objects: &["Event", "Task"],
     fields: &[
-        FieldMapping::read("id", &[]).note("computed from the remote id"),
-        FieldMapping::read("remote_id", &["Event.Type", "Task.TaskSubtype", "Task.Type"]).note(
+        FieldRule::read("id", &[]).note("computed from the remote id"),
+        FieldRule::read("remote_id", &["Event.Type", "Task.TaskSubtype", "Task.Type"]).note(
             "Event, Task:Call, Task:Email, Task:ListEmail, and Event.Type:<value> or Task.Type:<value> for each value \
              in use where the org has that field",
         ),
-        FieldMapping::read("activity_type", &["Event.Type", "Task.TaskSubtype", "Task.Type"])
+        FieldRule::read("activity_type", &["Event.Type", "Task.TaskSubtype", "Task.Type"])
             .normal(&[NormalForm::Derived])
             .note("MEETING for events; EMAIL for e-mails and for values of Task.Type that speak of mail; else CALL"),
-        FieldMapping::read("name", &["Event.Type", "Task.TaskSubtype", "Task.Type"])
+        FieldRule::read("name", &["Event.Type", "Task.TaskSubtype", "Task.Type"])
             .normal(&[NormalForm::Trimmed])
             .note("the label"),
-        FieldMapping::read("remote_fields", &[]).note("none"),
+        FieldRule::read("remote_fields", &[]).note("none"),
     ],
 };
 

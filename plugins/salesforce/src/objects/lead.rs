@@ -1,7 +1,7 @@
 //! Lead.
 
 use unicrm_core::{
-    FieldMapping, Json, Lead, LeadPatch, LeadStatus, NormalForm, ObjectKind, ObjectMapping, ObjectPatch,
+    FieldRule, Json, Lead, LeadPatch, LeadStatus, NormalForm, ObjectKind, ObjectMapping, ObjectPatch,
     RemoteField,
 };
 
@@ -19,42 +19,42 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Lead,
     remote_objects: &["Lead"],
     fields: &[
-        FieldMapping::read("id", &["Id"]).note("computed from the remote id"),
-        FieldMapping::read("remote_id", &["Id"]),
-        FieldMapping::both("owner", &["OwnerId"])
+        FieldRule::read("id", &["Id"]).note("computed from the remote id"),
+        FieldRule::read("remote_id", &["Id"]),
+        FieldRule::both("owner", &["OwnerId"])
             .normal(&[NormalForm::Defaulted])
             .note("a queue is no user: it stays in the remote fields"),
-        FieldMapping::both("lead_source", &["LeadSource"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("title", &["Title"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("company", &["Company"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("first_name", &["FirstName"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("last_name", &["LastName"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both(
+        FieldRule::both("lead_source", &["LeadSource"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("title", &["Title"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("company", &["Company"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("first_name", &["FirstName"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("last_name", &["LastName"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both(
             "addresses",
             &["Street", "City", "State", "PostalCode", "Country", "StateCode", "CountryCode"],
         )
         .normal(&[NormalForm::Places, NormalForm::LineBreaks, NormalForm::Trimmed])
         .note("one, read without a type; any type is written"),
-        FieldMapping::both("email_addresses", &["Email"])
+        FieldRule::both("email_addresses", &["Email"])
             .normal(&[NormalForm::Places, NormalForm::Trimmed])
             .note("one, read as Work; any type is written"),
-        FieldMapping::both("phone_numbers", &["Phone", "MobilePhone", "Fax"])
+        FieldRule::both("phone_numbers", &["Phone", "MobilePhone", "Fax"])
             .normal(&[NormalForm::Places, NormalForm::Trimmed])
             .note("Work, Mobile and Fax, one of each"),
-        FieldMapping::read("remote_updated_at", &["SystemModstamp"]).normal(&[NormalForm::Second]),
-        FieldMapping::read("remote_created_at", &["CreatedDate"]).normal(&[NormalForm::Second]),
-        FieldMapping::read("converted_date", &["ConvertedDate"]).normal(&[NormalForm::Day]),
-        FieldMapping::read("converted_contact", &["ConvertedContactId"]),
-        FieldMapping::read("converted_account", &["ConvertedAccountId"]),
-        FieldMapping::both("status", &["Status", "IsConverted"])
+        FieldRule::read("remote_updated_at", &["SystemModstamp"]).normal(&[NormalForm::Second]),
+        FieldRule::read("remote_created_at", &["CreatedDate"]).normal(&[NormalForm::Second]),
+        FieldRule::read("converted_date", &["ConvertedDate"]).normal(&[NormalForm::Day]),
+        FieldRule::read("converted_contact", &["ConvertedContactId"]),
+        FieldRule::read("converted_account", &["ConvertedAccountId"]),
+        FieldRule::both("status", &["Status", "IsConverted"])
             .normal(&[NormalForm::Places, NormalForm::Defaulted])
             .note(
                 "QUALIFIED when converted, else by the label, which stays in the remote fields; a write takes a label, or \
                  a status that stands for one label only",
             ),
-        FieldMapping::read("lead_url", &["Id"]).normal(&[NormalForm::Derived]),
-        FieldMapping::read("remote_was_deleted", &["IsDeleted"]),
-        FieldMapping::both("remote_fields", &[])
+        FieldRule::read("lead_url", &["Id"]).normal(&[NormalForm::Derived]),
+        FieldRule::read("remote_was_deleted", &["IsDeleted"]),
+        FieldRule::both("remote_fields", &[])
             .normal(&[NormalForm::Places])
             .note("all other fields that this user sees; a write changes those that it lists"),
     ],

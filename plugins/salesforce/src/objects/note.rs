@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use unicrm_core::{
-    Account, Contact, FieldMapping, Json, NormalForm, Note, NotePatch, ObjectKind, ObjectMapping,
-    ObjectPatch, Opportunity, Patch, Ref, RemoteField, RemoteId,
+    Account, Contact, FieldRule, Json, NormalForm, Note, NotePatch, ObjectKind, ObjectMapping, ObjectPatch,
+    Opportunity, Patch, Ref, RemoteField, RemoteId,
 };
 
 use self::text::{html_of, joined, split, text_of};
@@ -26,12 +26,12 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Note,
     remote_objects: &["Note", "ContentNote"],
     fields: &[
-        FieldMapping::read("id", &["Note.Id", "ContentNote.Id"]).note("computed from the remote id"),
-        FieldMapping::read("remote_id", &["Note.Id", "ContentNote.Id"]),
-        FieldMapping::both("owner", &["Note.OwnerId", "ContentNote.OwnerId"])
+        FieldRule::read("id", &["Note.Id", "ContentNote.Id"]).note("computed from the remote id"),
+        FieldRule::read("remote_id", &["Note.Id", "ContentNote.Id"]),
+        FieldRule::both("owner", &["Note.OwnerId", "ContentNote.OwnerId"])
             .normal(&[NormalForm::Defaulted])
             .note("an enhanced note belongs to whoever makes it"),
-        FieldMapping::both(
+        FieldRule::both(
             "content",
             &[
                 "Note.Title",
@@ -43,20 +43,20 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
         )
         .normal(&[NormalForm::Text, NormalForm::LineBreaks, NormalForm::Trimmed])
         .note("the title is the first line; HTML becomes the text that it shows"),
-        FieldMapping::both("contact", &["Note.ParentId", "ContentDocumentLink.LinkedEntityId"])
+        FieldRule::both("contact", &["Note.ParentId", "ContentDocumentLink.LinkedEntityId"])
             .normal(&[NormalForm::Places])
             .note("a classic note has one parent: opportunity before contact before account"),
-        FieldMapping::both("account", &["Note.ParentId", "ContentDocumentLink.LinkedEntityId"])
+        FieldRule::both("account", &["Note.ParentId", "ContentDocumentLink.LinkedEntityId"])
             .normal(&[NormalForm::Places]),
-        FieldMapping::both("opportunity", &["Note.ParentId", "ContentDocumentLink.LinkedEntityId"])
+        FieldRule::both("opportunity", &["Note.ParentId", "ContentDocumentLink.LinkedEntityId"])
             .normal(&[NormalForm::Places]),
-        FieldMapping::read("remote_updated_at", &["Note.SystemModstamp", "ContentNote.LastModifiedDate"])
+        FieldRule::read("remote_updated_at", &["Note.SystemModstamp", "ContentNote.LastModifiedDate"])
             .normal(&[NormalForm::Second]),
-        FieldMapping::read("remote_created_at", &["Note.CreatedDate", "ContentNote.CreatedDate"])
+        FieldRule::read("remote_created_at", &["Note.CreatedDate", "ContentNote.CreatedDate"])
             .normal(&[NormalForm::Second]),
-        FieldMapping::read("note_url", &["Note.Id", "ContentNote.Id"]).normal(&[NormalForm::Derived]),
-        FieldMapping::read("remote_was_deleted", &["Note.IsDeleted", "ContentNote.IsDeleted"]),
-        FieldMapping::both("remote_fields", &[])
+        FieldRule::read("note_url", &["Note.Id", "ContentNote.Id"]).normal(&[NormalForm::Derived]),
+        FieldRule::read("remote_was_deleted", &["Note.IsDeleted", "ContentNote.IsDeleted"]),
+        FieldRule::both("remote_fields", &[])
             .normal(&[NormalForm::Places])
             .note("all other fields that this user sees; a write changes those that it lists"),
     ],

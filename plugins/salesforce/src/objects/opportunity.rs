@@ -1,7 +1,7 @@
 //! Opportunity.
 
 use unicrm_core::{
-    FieldMapping, Json, NormalForm, ObjectKind, ObjectMapping, ObjectPatch, Opportunity, OpportunityPatch,
+    FieldRule, Json, NormalForm, ObjectKind, ObjectMapping, ObjectPatch, Opportunity, OpportunityPatch,
     OpportunityStatus, Patch, RemoteField,
 };
 
@@ -16,26 +16,26 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Opportunity,
     remote_objects: &["Opportunity"],
     fields: &[
-        FieldMapping::read("id", &["Id"]).note("computed from the remote id"),
-        FieldMapping::read("remote_id", &["Id"]),
-        FieldMapping::both("name", &["Name"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("description", &["Description"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("amount", &["Amount"])
+        FieldRule::read("id", &["Id"]).note("computed from the remote id"),
+        FieldRule::read("remote_id", &["Id"]),
+        FieldRule::both("name", &["Name"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("description", &["Description"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("amount", &["Amount"])
             .note("exact; the currency, where the org has several, is the remote field CurrencyIsoCode"),
-        FieldMapping::both("owner", &["OwnerId"]).normal(&[NormalForm::Defaulted]),
-        FieldMapping::both("account", &["AccountId"]),
-        FieldMapping::both("stage", &["StageName"])
+        FieldRule::both("owner", &["OwnerId"]).normal(&[NormalForm::Defaulted]),
+        FieldRule::both("account", &["AccountId"]),
+        FieldRule::both("stage", &["StageName"])
             .normal(&[NormalForm::Trimmed])
             .note("the stage's remote id is its name"),
-        FieldMapping::both("status", &["IsWon", "IsClosed"])
+        FieldRule::both("status", &["IsWon", "IsClosed"])
             .normal(&[NormalForm::Derived])
             .note("follows from the stage; a write picks the only active stage that fits"),
-        FieldMapping::read("last_activity_at", &["LastActivityDate"]).normal(&[NormalForm::Day]),
-        FieldMapping::both("close_date", &["CloseDate"]).normal(&[NormalForm::Day]),
-        FieldMapping::read("remote_created_at", &["CreatedDate"]).normal(&[NormalForm::Second]),
-        FieldMapping::read("opportunity_url", &["Id"]).normal(&[NormalForm::Derived]),
-        FieldMapping::read("remote_was_deleted", &["IsDeleted"]),
-        FieldMapping::both("remote_fields", &[])
+        FieldRule::read("last_activity_at", &["LastActivityDate"]).normal(&[NormalForm::Day]),
+        FieldRule::both("close_date", &["CloseDate"]).normal(&[NormalForm::Day]),
+        FieldRule::read("remote_created_at", &["CreatedDate"]).normal(&[NormalForm::Second]),
+        FieldRule::read("opportunity_url", &["Id"]).normal(&[NormalForm::Derived]),
+        FieldRule::read("remote_was_deleted", &["IsDeleted"]),
+        FieldRule::both("remote_fields", &[])
             .normal(&[NormalForm::Places])
             .note("all other fields that this user sees; a write changes those that it lists"),
     ],

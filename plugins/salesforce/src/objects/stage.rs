@@ -1,6 +1,6 @@
 //! Stage: OpportunityStage.
 
-use unicrm_core::{FieldMapping, NormalForm, ObjectKind, ObjectMapping, RemoteField, Stage};
+use unicrm_core::{FieldRule, NormalForm, ObjectKind, ObjectMapping, RemoteField, Stage};
 
 use super::decode::Mapper;
 use super::encode::RemoteRecord;
@@ -12,11 +12,11 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Stage,
     remote_objects: &["OpportunityStage"],
     fields: &[
-        FieldMapping::read("id", &["ApiName"]).note("computed from the remote id"),
-        FieldMapping::read("remote_id", &["ApiName"])
+        FieldRule::read("id", &["ApiName"]).note("computed from the remote id"),
+        FieldRule::read("remote_id", &["ApiName"])
             .note("an opportunity knows nothing else of its stage; the row's Id is a remote field"),
-        FieldMapping::read("name", &["MasterLabel"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::read("remote_fields", &[]).note("all other fields that this user sees"),
+        FieldRule::read("name", &["MasterLabel"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::read("remote_fields", &[]).note("all other fields that this user sees"),
     ],
 };
 

@@ -1,7 +1,7 @@
 //! Task: rows of Task that are neither call nor e-mail.
 
 use unicrm_core::{
-    FieldMapping, Json, NormalForm, ObjectKind, ObjectMapping, ObjectPatch, RemoteField, Task, TaskPatch,
+    FieldRule, Json, NormalForm, ObjectKind, ObjectMapping, ObjectPatch, RemoteField, Task, TaskPatch,
     TaskStatus,
 };
 
@@ -18,28 +18,28 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::Task,
     remote_objects: &["Task"],
     fields: &[
-        FieldMapping::read("id", &["Id"]).note("computed from the remote id"),
-        FieldMapping::read("remote_id", &["Id"]),
-        FieldMapping::both("subject", &["Subject"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("content", &["Description"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::both("owner", &["OwnerId"])
+        FieldRule::read("id", &["Id"]).note("computed from the remote id"),
+        FieldRule::read("remote_id", &["Id"]),
+        FieldRule::both("subject", &["Subject"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("content", &["Description"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::both("owner", &["OwnerId"])
             .normal(&[NormalForm::Defaulted])
             .note("a queue is no user: it stays in the remote fields"),
-        FieldMapping::both("account", &["WhatId", "AccountId"])
+        FieldRule::both("account", &["WhatId", "AccountId"])
             .normal(&[NormalForm::Derived])
             .note("follows from WhatId, or from the contact; the opportunity takes WhatId before it"),
-        FieldMapping::both("opportunity", &["WhatId"]).note("any other target of WhatId is a remote field"),
-        FieldMapping::both("contact", &["WhoId"]).note("a lead is a remote field"),
-        FieldMapping::read("completed_date", &["CompletedDateTime"])
+        FieldRule::both("opportunity", &["WhatId"]).note("any other target of WhatId is a remote field"),
+        FieldRule::both("contact", &["WhoId"]).note("a lead is a remote field"),
+        FieldRule::read("completed_date", &["CompletedDateTime"])
             .normal(&[NormalForm::Second, NormalForm::Derived])
             .note("set by Salesforce when the status changes to a closed one"),
-        FieldMapping::both("due_date", &["ActivityDate"]).normal(&[NormalForm::Day]),
-        FieldMapping::both("status", &["Status", "IsClosed"])
+        FieldRule::both("due_date", &["ActivityDate"]).normal(&[NormalForm::Day]),
+        FieldRule::both("status", &["Status", "IsClosed"])
             .normal(&[NormalForm::Places, NormalForm::Defaulted])
             .note("the label stays in the remote fields, and a write that does not change the status leaves it alone"),
-        FieldMapping::read("task_url", &["Id"]).normal(&[NormalForm::Derived]),
-        FieldMapping::read("remote_was_deleted", &["IsDeleted"]),
-        FieldMapping::both("remote_fields", &[])
+        FieldRule::read("task_url", &["Id"]).normal(&[NormalForm::Derived]),
+        FieldRule::read("remote_was_deleted", &["IsDeleted"]),
+        FieldRule::both("remote_fields", &[])
             .normal(&[NormalForm::Places])
             .note("all other fields that this user sees; a write changes those that it lists"),
     ],

@@ -1,6 +1,6 @@
 //! User.
 
-use unicrm_core::{FieldMapping, NormalForm, ObjectKind, ObjectMapping, RemoteField, User};
+use unicrm_core::{FieldRule, NormalForm, ObjectKind, ObjectMapping, RemoteField, User};
 
 use super::decode::Mapper;
 use super::encode::RemoteRecord;
@@ -12,13 +12,13 @@ pub(crate) const MAPPING: ObjectMapping = ObjectMapping {
     kind: ObjectKind::User,
     remote_objects: &["User"],
     fields: &[
-        FieldMapping::read("id", &["Id"]).note("computed from the remote id"),
-        FieldMapping::read("remote_id", &["Id"]),
-        FieldMapping::read("name", &["Name"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::read("email", &["Email"]).normal(&[NormalForm::Trimmed]),
-        FieldMapping::read("is_active", &["IsActive"]).note("users are never deleted, only deactivated"),
-        FieldMapping::read("user_url", &["Id"]).normal(&[NormalForm::Derived]),
-        FieldMapping::read("remote_fields", &[]).note("all other fields that this user sees"),
+        FieldRule::read("id", &["Id"]).note("computed from the remote id"),
+        FieldRule::read("remote_id", &["Id"]),
+        FieldRule::read("name", &["Name"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::read("email", &["Email"]).normal(&[NormalForm::Trimmed]),
+        FieldRule::read("is_active", &["IsActive"]).note("users are never deleted, only deactivated"),
+        FieldRule::read("user_url", &["Id"]).normal(&[NormalForm::Derived]),
+        FieldRule::read("remote_fields", &[]).note("all other fields that this user sees"),
     ],
 };
 
