@@ -8,10 +8,11 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("unicrm-core", &[]),
     ("unicrm-http", &["unicrm-core"]),
-    ("unicrm-store", &["unicrm-core"]),
+    ("unicrm-phone", &["unicrm-core"]),
+    ("unicrm-store", &["unicrm-core", "unicrm-phone"]),
     ("unicrm-sync", &["unicrm-core", "unicrm-store"]),
     ("unicrm-testkit", &["unicrm-core"]),
-    ("unicrm-salesforce", &["unicrm-core", "unicrm-http"]),
+    ("unicrm-salesforce", &["unicrm-core", "unicrm-http", "unicrm-phone"]),
     ("unicrm-salesforce-emulator", &[]),
     ("unicrm", &["unicrm-core", "unicrm-salesforce"]),
     ("unicrm-cli", &["unicrm", "unicrm-core", "unicrm-store", "unicrm-sync", "unicrm-salesforce-emulator"]),
