@@ -48,13 +48,14 @@ pub(crate) fn config(
 
 #[cfg(test)]
 mod tests {
-    use unicrm_core::Setting;
+    use unicrm_core::{Interaction, Setting};
 
     use super::*;
 
     const FLOW: AuthFlow = AuthFlow {
         name: "client-credentials",
         description: "",
+        interaction: Interaction::None,
         settings: &[
             Setting { name: "client_id", description: "the consumer key", required: true },
             Setting { name: "login_url", description: "where", required: false },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{ConnectFuture, ConnectRequest, Error, ErrorKind, Guard, Provider, ProviderInfo, Result};
+use crate::{ConnectFuture, ConnectRequest, Error, ErrorKind, Guard, Provider, ProviderInfo, Result, SignIn};
 
 /// One plugin's entry: what it is and how to connect it. Const data and function pointers only.
 ///
@@ -24,6 +24,7 @@ pub struct Registration {
     info: &'static ProviderInfo,
     capabilities: fn() -> crate::Capabilities,
     connect: fn(ConnectRequest) -> ConnectFuture,
+    sign_in: Option<&'static dyn SignIn>,
 }
 
 impl Registration {
@@ -34,7 +35,14 @@ impl Registration {
         capabilities: fn() -> crate::Capabilities,
         connect: fn(ConnectRequest) -> ConnectFuture,
     ) -> Self {
-        Self { info, capabilities, connect }
+        Self { info, capabilities, connect, sign_in: None }
+    }
+
+    /// With the way in which people sign in and grants are taken back.
+    #[must_use]
+    pub const fn with_sign_in(mut self, sign_in: &'static dyn SignIn) -> Self {
+        self.sign_in = Some(sign_in);
+        self
     }
 
     /// What the provider is.
@@ -131,6 +139,16 @@ impl Registry {
                 ErrorKind::InvalidConfig,
                 format!("there is no provider {slug:?}; linked are {}", self.slugs().join(", ")),
             )
+        })
+    }
+
+    /// How people sign in at this provider, and how grants are taken back; an error if it has no such thing.
+    pub fn sign_in(&self, slug: &str) -> Result<&'static dyn SignIn> {
+        let registration = self.find(slug)?;
+        registration.sign_in.ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "nobody signs in at this provider")
+                .with_provider(registration.info.slug)
+                .with_operation("sign in")
         })
     }
 

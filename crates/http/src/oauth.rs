@@ -7,6 +7,7 @@
 //! | authorization code with PKCE | [`AuthorizationRequest`], then [`OAuthClient::exchange_code`] |
 //! | JWT bearer (RS256) | [`JwtSigner`], then [`OAuthClient::jwt_bearer`] |
 //! | device | [`DeviceFlow`] |
+//! | taking a token back | [`OAuthClient::revoke`] |
 
 mod answer;
 mod authorization;
@@ -164,6 +165,21 @@ impl OAuthClient {
             ("assertion", assertion.expose_secret()),
         ];
         self.token(&form, Replay::Safe).await
+    }
+
+    /// Takes a token back (RFC 7009) at the authorization server's revocation endpoint. Whether there was such a token: servers
+    /// may also say yes to one that they do not know.
+    ///
+    /// # Errors
+    /// The remote's refusal, or that it could not be asked: the token may still be good.
+    pub async fn revoke(&self, url: &Url, token: &SecretString) -> Result<bool, OAuthError> {
+        match self.post(url, &[("token", token.expose_secret())], Replay::Safe).await {
+            // A page of somebody else's, such as a maintenance page, has taken nothing back.
+            Ok(body) if body.trim_ascii_start().starts_with(b"<") => Err(OAuthError::unreadable(&body)),
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("invalid_token") => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Any other grant: the form as given, the client's id, secret and parameters added.

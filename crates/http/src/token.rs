@@ -103,8 +103,9 @@ impl Refreshed {
         self
     }
 
-    /// Writes itself over what was stored.
-    fn apply(&self, stored: &Credentials) -> Credentials {
+    /// Writes itself over what was stored: for a first sign-in, before there is a [`TokenCache`].
+    #[must_use]
+    pub fn apply(&self, stored: &Credentials) -> Credentials {
         let mut new = stored.clone();
         for (name, value) in &self.attributes {
             if !names::RESERVED.contains(&name.as_str()) {

@@ -1,6 +1,7 @@
 //! The configuration of a linked account. Secrets are not in it: they are in the host's credential store.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::de::Error as _;
@@ -34,11 +35,15 @@ pub struct SalesforceConfig {
     /// `https://acme.my.salesforce.com`. The client-credentials flow works with My Domain only.
     #[serde(default = "default_login_url", serialize_with = "write_url", deserialize_with = "read_url")]
     pub login_url: Url,
-    /// How to sign in: `"client-credentials"` or `"refresh-token"` (the default).
+    /// How to sign in: `"web"`, `"jwt"`, `"device"`, `"client-credentials"` or `"refresh-token"` (the default).
     #[serde(default)]
     pub flow: Flow,
     /// The consumer key of the connected app or external client app. Required.
     pub client_id: String,
+    /// The user to act for, as it signs in, such as `"integration@acme.example"`. The jwt flow requires it; the web flow
+    /// shows it on the login page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
     /// Speaks this API version instead of the newest that both sides know: string such as `"66.0"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<ApiVersion>,
@@ -69,10 +74,37 @@ pub struct SalesforceConfig {
 pub enum Flow {
     /// The app signs in as its own run-as user, with the secret `client_secret`.
     ClientCredentials,
+    /// The app signs an assertion for `username` with the secret `private_key` (RSA, PEM), whose certificate it has.
+    Jwt,
+    /// A user has signed in with a browser (authorization code with PKCE). What is kept is the `refresh_token`, and the app's
+    /// `client_secret` if it has one.
+    Web,
+    /// A user has signed in on another device. What is kept is as in the web flow.
+    Device,
     /// A user has granted a `refresh_token`, which is kept as a secret, together with the app's `client_secret` if it
     /// has one.
     #[default]
     RefreshToken,
+}
+
+impl Flow {
+    /// The name in `kebab-case`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client-credentials",
+            Self::Jwt => "jwt",
+            Self::Web => "web",
+            Self::Device => "device",
+            Self::RefreshToken => "refresh-token",
+        }
+    }
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// How much may be asked for at once.
@@ -147,6 +179,10 @@ impl SalesforceConfig {
             let message = "the client-credentials flow works with the org's My Domain only, not with this host; use its URL, such \
                            as https://acme.my.salesforce.com (Setup > My Domain > Current My Domain URL)";
             return Err(invalid("/login_url", message));
+        }
+        if self.username.as_deref().map_or(self.flow == Flow::Jwt, |name| name.trim().is_empty()) {
+            let message = "the user to act for is missing, such as integration@acme.example";
+            return Err(invalid("/username", message));
         }
         if let Some(locale) = &self.locale {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -310,6 +346,8 @@ mod tests {
             (r#"{"client_id":"a","login_url":"acme"}"#, "/login_url", "URL"),
             (r#"{"client_id":"a","locale":"../x"}"#, "/locale", "language"),
             (r#"{"client_id":"a","flow":"client-credentials"}"#, "/login_url", "My Domain"),
+            (r#"{"client_id":"a","flow":"jwt"}"#, "/username", "user"),
+            (r#"{"client_id":"a","flow":"jwt","username":" "}"#, "/username", "user"),
             (
                 r#"{"client_id":"a","flow":"client-credentials","login_url":"https://test.salesforce.com"}"#,
                 "/login_url",
@@ -322,6 +360,18 @@ mod tests {
             assert_eq!(field.pointer, pointer, "{text}: {error}");
             assert!(field.message.contains(part), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn every_flow_has_one_name() {
+        for flow in [Flow::ClientCredentials, Flow::Jwt, Flow::Web, Flow::Device, Flow::RefreshToken] {
+            assert_eq!(serde_json::to_value(flow).unwrap(), flow.as_str());
+            let declared = crate::INFO.auth_flow(flow.as_str()).expect("a flow that is declared");
+            let text = r#"{"client_id":"a","username":"u","login_url":"https://acme.my.salesforce.com""#;
+            let config = read(&format!(r#"{text},"flow":"{flow}"}}"#)).unwrap();
+            assert_eq!((config.flow, declared.name), (flow, flow.as_str()));
+        }
+        assert_eq!(crate::INFO.auth_flows.len(), 5);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub use objects::{laws, measure};
 pub use provider::{INFO, connect};
 
 /// The plugin's entry in the registry.
-pub const PROVIDER: Registration = Registration::new(&INFO, capabilities, connect);
+pub const PROVIDER: Registration =
+    Registration::new(&INFO, capabilities, connect).with_sign_in(&auth::SalesforceSignIn);
 
 unicrm_core::register_provider!(PROVIDER);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use unicrm_core::{
     Access, AuthFlow, Capabilities, ChangesPage, ChangesRequest, ConnectFuture, ConnectRequest, Error,
-    ErrorKind, ObjectKind, Page, Provider, ProviderInfo, RawRequest, RawResponse, ReadRequest, Result,
-    Schema, SearchRequest, Setting, Usage, WriteReport, WriteRequest,
+    ErrorKind, Interaction, ObjectKind, Page, Provider, ProviderInfo, RawRequest, RawResponse, ReadRequest,
+    Result, Schema, SearchRequest, Setting, Usage, WriteReport, WriteRequest,
 };
 
 use crate::api::Client;
@@ -28,6 +28,19 @@ const CLIENT_ID: Setting = Setting {
     required: true,
 };
 
+const USERNAME: Setting = Setting {
+    name: "username",
+    description: "the user to act for, as it signs in, such as integration@acme.example",
+    required: true,
+};
+const CLIENT_SECRET: Setting =
+    Setting { name: "client_secret", description: "the app's consumer secret", required: true };
+const SECRET_IF_ANY: Setting = Setting {
+    name: "client_secret",
+    description: "the app's consumer secret, if the app requires it",
+    required: false,
+};
+
 /// What the plugin is.
 pub static INFO: ProviderInfo = ProviderInfo {
     slug: "salesforce",
@@ -35,26 +48,45 @@ pub static INFO: ProviderInfo = ProviderInfo {
     description: "Salesforce Sales Cloud and everything on its platform, by the REST API.",
     auth_flows: &[
         AuthFlow {
-            name: "client-credentials",
-            description: "the app signs in as the user that it is set to run as; nobody has to be present",
-            settings: &[Setting { required: true, ..LOGIN_URL }, CLIENT_ID],
+            name: "web",
+            description: "a user signs in with a browser on this machine (PKCE) and lets the app in",
+            interaction: Interaction::Browser,
+            settings: &[LOGIN_URL, CLIENT_ID, Setting { required: false, ..USERNAME }],
+            secrets: &[SECRET_IF_ANY],
+        },
+        AuthFlow {
+            name: "device",
+            description: "a user enters a code on any other device and lets the app in",
+            interaction: Interaction::Device,
+            settings: &[LOGIN_URL, CLIENT_ID],
+            secrets: &[SECRET_IF_ANY],
+        },
+        AuthFlow {
+            name: "jwt",
+            description: "the app signs in for a user with its private key; nobody has to be present",
+            interaction: Interaction::None,
+            settings: &[LOGIN_URL, CLIENT_ID, USERNAME],
             secrets: &[Setting {
-                name: "client_secret",
-                description: "the app's consumer secret",
+                name: "private_key",
+                description: "the private RSA key as PEM; the app has its certificate",
                 required: true,
             }],
         },
         AuthFlow {
+            name: "client-credentials",
+            description: "the app signs in as the user that it is set to run as; nobody has to be present",
+            interaction: Interaction::None,
+            settings: &[Setting { required: true, ..LOGIN_URL }, CLIENT_ID],
+            secrets: &[CLIENT_SECRET],
+        },
+        AuthFlow {
             name: "refresh-token",
             description: "a user has granted the app access, and its refresh token is at hand",
+            interaction: Interaction::None,
             settings: &[LOGIN_URL, CLIENT_ID],
             secrets: &[
                 Setting { name: "refresh_token", description: "the refresh token", required: true },
-                Setting {
-                    name: "client_secret",
-                    description: "the app's consumer secret, if the app requires it for refreshes",
-                    required: false,
-                },
+                SECRET_IF_ANY,
             ],
         },
     ],

@@ -26,6 +26,9 @@ pub struct Access {
     pub quota: Option<Quota>,
     /// What is needed and not granted.
     pub missing: Vec<Missing>,
+    /// What an administrator can deploy so that nothing is missing: one grant for reading alone and one for writing too, where
+    /// the remote has such a thing.
+    pub grants: Vec<Grant>,
 }
 
 impl Access {
@@ -38,6 +41,7 @@ impl Access {
             objects: BTreeMap::new(),
             quota: None,
             missing: Vec::new(),
+            grants: Vec::new(),
         }
     }
 }
@@ -163,5 +167,55 @@ impl Missing {
     pub fn required(mut self) -> Self {
         self.required = true;
         self
+    }
+}
+
+/// The least permissions that are needed, as files for the remote's own tools.
+///
+/// ```
+/// use unicrm_core::{Grant, GrantFile};
+/// let grant = Grant::new(true, vec![GrantFile::new("permissions.xml", "<set/>")], "upload the file");
+/// assert!(grant.notes.is_empty());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Grant {
+    /// Whether it is for reading alone.
+    pub read_only: bool,
+    /// The grant itself, and behind it the files that the remote's tools want around it.
+    pub files: Vec<GrantFile>,
+    /// How to deploy it, step by step.
+    pub how: String,
+    /// What it does not cover, and why.
+    pub notes: Vec<String>,
+}
+
+impl Grant {
+    /// A grant; the first file is the grant itself.
+    pub fn new(read_only: bool, files: Vec<GrantFile>, how: impl Into<String>) -> Self {
+        Self { read_only, files, how: how.into(), notes: Vec::new() }
+    }
+}
+
+/// One file of a [`Grant`].
+///
+/// ```
+/// use unicrm_core::GrantFile;
+/// let file = GrantFile::new("force-app/main/default/permissionsets/Unicrm.permissionset-meta.xml", "<PermissionSet/>");
+/// assert!(!file.path.starts_with('/'));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct GrantFile {
+    /// Where the remote's tools look for it, relative to the folder of a project, with `/` between the parts.
+    pub path: String,
+    /// What is in it.
+    pub content: String,
+}
+
+impl GrantFile {
+    /// A file.
+    pub fn new(path: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { path: path.into(), content: content.into() }
     }
 }

@@ -41,10 +41,11 @@ impl ProviderInfo {
 /// A way to sign in: what a host must ask for.
 ///
 /// ```
-/// use unicrm_core::{AuthFlow, Setting};
+/// use unicrm_core::{AuthFlow, Interaction, Setting};
 /// const FLOW: AuthFlow = AuthFlow {
 ///     name: "refresh-token",
 ///     description: "a refresh token that was granted elsewhere",
+///     interaction: Interaction::None,
 ///     settings: &[Setting { name: "client_id", description: "the app's consumer key", required: true }],
 ///     secrets: &[Setting { name: "refresh_token", description: "the refresh token", required: true }],
 /// };
@@ -56,10 +57,31 @@ pub struct AuthFlow {
     pub name: &'static str,
     /// One sentence about it.
     pub description: &'static str,
+    /// Whether a person takes part.
+    pub interaction: Interaction,
     /// What goes into the configuration.
     pub settings: &'static [Setting],
     /// What goes into the credential store.
     pub secrets: &'static [Setting],
+}
+
+/// Whether a person takes part in signing in, and how. With one, [`SignIn`](crate::SignIn) makes the secrets that the flow
+/// keeps; without, those that the host asks for are all.
+///
+/// ```
+/// use unicrm_core::Interaction;
+/// assert_eq!(serde_json::to_string(&Interaction::Browser).unwrap(), "\"browser\"");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Interaction {
+    /// Nobody has to be present.
+    None,
+    /// A browser goes to a page of the remote and comes back to a redirect URI.
+    Browser,
+    /// A code is shown here and entered on any other device.
+    Device,
 }
 
 /// One value that a host must ask for.

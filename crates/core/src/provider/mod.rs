@@ -11,24 +11,28 @@ mod read;
 mod schema;
 mod search;
 mod send;
+mod sign_in;
 mod write;
 
 use std::fmt;
 
 use async_trait::async_trait;
 
-pub use access::{Access, FieldAccess, Identity, Missing, ObjectAccess};
+pub use access::{Access, FieldAccess, Grant, GrantFile, Identity, Missing, ObjectAccess};
 pub use capability::{Capabilities, Capability, CapabilitySet};
 pub use changes::{Change, ChangesPage, ChangesRequest, ResumeToken};
 pub use connect::{ConnectFuture, ConnectRequest};
 pub use ext::ProviderExt;
 pub(crate) use ext::repeated_token;
-pub use info::{AuthFlow, FieldRule, MappingDirection, NormalForm, ObjectMapping, ProviderInfo, Setting};
+pub use info::{
+    AuthFlow, FieldRule, Interaction, MappingDirection, NormalForm, ObjectMapping, ProviderInfo, Setting,
+};
 pub use page::{Gone, GoneReason, LiveRow, Next, Page, PageToken, Quota, RawRecord, Row, Usage, Watermark};
 pub use read::{ReadPart, ReadRequest, Scope, Shape};
 pub use schema::{FieldSchema, PicklistValue, Schema};
 pub use search::{SearchQuery, SearchRequest};
 pub use send::{RawRequest, RawResponse};
+pub use sign_in::{Revocation, SignIn, SignInRequest, SignInStep};
 pub use write::{
     ConvertLead, ExternalKey, Outcome, OutcomeStatus, Warning, WriteOperation, WriteReport, WriteRequest,
 };

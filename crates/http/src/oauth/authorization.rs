@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::error::OAuthError;
@@ -108,6 +109,34 @@ impl AuthorizationRequest {
         Ok(Callback { code: code.into() })
     }
 
+    /// The whole attempt as text, for whoever answers the browser's return: it may be another process. Whoever has it and the
+    /// code gets the tokens, so it is kept like a password, and for minutes only.
+    #[must_use]
+    pub fn save(&self) -> SecretString {
+        let kept = Kept {
+            url: self.url.as_str().to_owned(),
+            redirect_uri: self.redirect_uri.clone(),
+            state: self.state.expose_secret().to_owned(),
+            verifier: self.verifier.expose_secret().to_owned(),
+        };
+        // Four texts can always be written.
+        serde_json::to_string(&kept).unwrap_or_default().into()
+    }
+
+    /// The attempt again.
+    ///
+    /// # Errors
+    /// [`OAuthError::NotSaved`] for text that [`save`](Self::save) did not write.
+    pub fn restore(saved: &SecretString) -> Result<Self, OAuthError> {
+        let kept: Kept = serde_json::from_str(saved.expose_secret()).map_err(|_| OAuthError::NotSaved)?;
+        let url = Url::parse(&kept.url).map_err(|_| OAuthError::NotSaved)?;
+        if kept.state.is_empty() || kept.verifier.is_empty() {
+            return Err(OAuthError::NotSaved);
+        }
+        let (state, verifier) = (kept.state.into(), kept.verifier.into());
+        Ok(Self { url, redirect_uri: kept.redirect_uri, state, verifier })
+    }
+
     pub(super) fn redirect_uri(&self) -> &str {
         &self.redirect_uri
     }
@@ -115,6 +144,15 @@ impl AuthorizationRequest {
     pub(super) fn verifier(&self) -> &SecretString {
         &self.verifier
     }
+}
+
+/// An attempt, at rest.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    url: String,
+    redirect_uri: String,
+    state: String,
+    verifier: String,
 }
 
 impl fmt::Debug for AuthorizationRequest {
@@ -179,6 +217,20 @@ mod tests {
         assert!(!request.url().as_str().contains(request.verifier.expose_secret()));
         let shown = format!("{request:?}");
         assert!(!shown.contains(request.state.expose_secret()), "{shown}");
+    }
+
+    #[test]
+    fn an_attempt_that_was_kept_answers_as_the_first_one_would() {
+        let request = request();
+        let again = AuthorizationRequest::restore(&request.save()).unwrap();
+        assert_eq!(again.url(), request.url());
+        assert_eq!(again.redirect_uri(), request.redirect_uri());
+        assert_eq!(again.verifier().expose_secret(), request.verifier().expose_secret());
+        let state = request.state.expose_secret();
+        assert!(again.callback(&back(&format!("code=c&state={state}"))).is_ok());
+        for garbage in ["", "{}", "[]", r#"{"url":"x","redirect_uri":"","state":"","verifier":""}"#] {
+            assert!(matches!(AuthorizationRequest::restore(&garbage.into()), Err(OAuthError::NotSaved)));
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
@@ -12,6 +14,9 @@ use super::OAuthClient;
 use super::answer::{TokenAnswer, seconds};
 use super::error::OAuthError;
 use crate::retry::Replay;
+
+/// No code is waited for longer than this.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How a remote spells the device flow. The default is the standard's spelling; some remotes have their own.
 ///
@@ -109,6 +114,40 @@ impl DeviceFlow {
 }
 
 impl DeviceAuthorization {
+    /// The whole attempt as text, for a later [`wait`](DeviceFlow::wait). Whoever has it gets the tokens once the code is
+    /// entered.
+    #[must_use]
+    pub fn save(&self) -> SecretString {
+        let now = Timestamp::now();
+        let kept = Kept {
+            user_code: self.user_code.clone(),
+            verification_uri: self.verification_uri.clone(),
+            verification_uri_complete: self.verification_uri_complete.clone(),
+            expires_at: now.checked_add(self.expires_in).unwrap_or(now),
+            interval: self.interval.as_secs(),
+            device_code: self.device_code.expose_secret().to_owned(),
+        };
+        // Texts and numbers can always be written.
+        serde_json::to_string(&kept).unwrap_or_default().into()
+    }
+
+    /// The attempt again, with what is left of its time.
+    ///
+    /// # Errors
+    /// [`OAuthError::NotSaved`] for text that [`save`](Self::save) did not write.
+    pub fn restore(saved: &SecretString) -> Result<Self, OAuthError> {
+        let kept: Kept = serde_json::from_str(saved.expose_secret()).map_err(|_| OAuthError::NotSaved)?;
+        let left = Duration::try_from(kept.expires_at.duration_since(Timestamp::now())).unwrap_or_default();
+        Ok(Self {
+            user_code: kept.user_code,
+            verification_uri: kept.verification_uri,
+            verification_uri_complete: kept.verification_uri_complete,
+            expires_in: left.min(LONGEST),
+            interval: Duration::from_secs(kept.interval.clamp(1, 60)),
+            device_code: kept.device_code.into(),
+        })
+    }
+
     fn parse(body: &[u8]) -> Result<Self, OAuthError> {
         let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
             return Err(OAuthError::unreadable(body));
@@ -124,11 +163,22 @@ impl DeviceAuthorization {
             user_code: needed("user_code")?,
             verification_uri: needed("verification_uri")?,
             verification_uri_complete: text("verification_uri_complete"),
-            expires_in: time("expires_in", 600, (1, 3600)),
+            expires_in: time("expires_in", 600, (1, LONGEST.as_secs())),
             interval: time("interval", 5, (1, 60)),
             device_code: needed("device_code")?.into(),
         })
     }
+}
+
+/// An attempt, at rest.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    user_code: String,
+    verification_uri: String,
+    verification_uri_complete: Option<String>,
+    expires_at: Timestamp,
+    interval: u64,
+    device_code: String,
 }
 
 impl fmt::Debug for DeviceAuthorization {
@@ -139,5 +189,23 @@ impl fmt::Debug for DeviceAuthorization {
             .field("expires_in", &self.expires_in)
             .field("interval", &self.interval)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_was_kept_goes_on_with_what_is_left_of_its_time() {
+        let body = br#"{"device_code":"d3vice","user_code":"ABCD","verification_uri":"https://login.example.com/c","interval":7}"#;
+        let first = DeviceAuthorization::parse(body).unwrap();
+        let again = DeviceAuthorization::restore(&first.save()).unwrap();
+        assert_eq!(again.device_code.expose_secret(), "d3vice");
+        assert_eq!((again.user_code.as_str(), again.interval), ("ABCD", Duration::from_secs(7)));
+        assert!(again.expires_in <= first.expires_in && again.expires_in > Duration::from_secs(590));
+        let over = first.save().expose_secret().replacen("\"expires_at\":\"2", "\"expires_at\":\"1", 1);
+        assert_eq!(DeviceAuthorization::restore(&over.into()).unwrap().expires_in, Duration::ZERO);
+        assert!(DeviceAuthorization::restore(&"{}".into()).is_err());
     }
 }

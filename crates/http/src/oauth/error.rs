@@ -57,6 +57,9 @@ pub enum OAuthError {
     /// The answer of the browser holds neither a code nor an error.
     #[error("the answer from the browser holds no code")]
     MissingCode,
+    /// What was kept of an attempt to sign in is not what was given to be kept.
+    #[error("what was kept of this attempt to sign in cannot be read")]
+    NotSaved,
     /// Nobody entered the code of the device flow in time.
     #[error("the code was not entered in time")]
     DeviceExpired,
@@ -176,8 +179,15 @@ impl From<OAuthError> for Error {
             OAuthError::Unreadable(_) => Self::new(ErrorKind::Unavailable, message)
                 .with_advice("Check the login URL; a login or maintenance page may be in the way."),
             OAuthError::Transport(error) => error.into_error(Replay::Safe),
-            OAuthError::StateMismatch | OAuthError::MissingCode | OAuthError::DeviceExpired => {
+            // The right answer may still come.
+            OAuthError::StateMismatch | OAuthError::MissingCode => {
+                Self::new(ErrorKind::InvalidRequest, message).with_advice("Start the login again.")
+            }
+            OAuthError::DeviceExpired => {
                 Self::new(ErrorKind::Unauthenticated, message).with_advice("Start the login again.")
+            }
+            OAuthError::NotSaved => {
+                Self::new(ErrorKind::InvalidConfig, message).with_advice("Start the login again.")
             }
             OAuthError::InvalidKey(_) | OAuthError::InvalidUrl => {
                 Self::new(ErrorKind::InvalidConfig, message)

@@ -1,16 +1,20 @@
 //! Signing in: which hosts may see a token, how a token is had, and where the org lives.
 
+mod explain;
 mod hosts;
 mod refresher;
+mod sign_in;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use unicrm_core::{CredentialStore, Error, ErrorKind};
+use unicrm_core::{CredentialStore, Credentials, Error, ErrorKind};
+use unicrm_http::oauth::OAuthClient;
 use unicrm_http::{ClientConfig, HttpClient, RefreshPolicy, Token, TokenCache};
 use url::Url;
 
 pub(crate) use hosts::{host_policy, is_local};
+pub(crate) use sign_in::SalesforceSignIn;
 
 use crate::config::SalesforceConfig;
 use crate::error::Fault;
@@ -21,10 +25,28 @@ use refresher::SalesforceRefresher;
 pub(crate) mod names {
     /// The consumer secret of the app.
     pub(crate) const CLIENT_SECRET: &str = "client_secret";
+    /// The private key of the JWT flow, as PEM.
+    pub(crate) const PRIVATE_KEY: &str = "private_key";
     /// Where the org lives, as the last token answer said.
     pub(crate) const INSTANCE_URL: &str = "instance_url";
     /// The identity URL of the user: `https://login.salesforce.com/id/<org>/<user>`.
     pub(crate) const IDENTITY: &str = "id";
+}
+
+const TOKEN_PATH: &str = "/services/oauth2/token";
+
+/// What of a token answer is kept beside the tokens.
+const ATTRIBUTES: [&str; 2] = [names::INSTANCE_URL, names::IDENTITY];
+
+/// The app at the login's token endpoint, with its secret if it has one.
+fn oauth_client(config: &SalesforceConfig, http: &HttpClient, secrets: &Credentials) -> OAuthClient {
+    let mut token_url = config.login_url.clone();
+    token_url.set_path(TOKEN_PATH);
+    let client = OAuthClient::new(http.clone(), token_url, config.client_id.as_str());
+    match secrets.get(names::CLIENT_SECRET) {
+        Some(secret) => client.with_secret(secret.clone()),
+        None => client,
+    }
 }
 
 /// The client that speaks to the login host and to the instance, and to no other.
