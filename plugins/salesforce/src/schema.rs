@@ -1,5 +1,7 @@
 //! From Salesforce's descriptions to the schema of the contract, and to the classes of remote fields.
 
+mod choices;
+
 use std::sync::Arc;
 
 use unicrm_core::{
@@ -11,6 +13,8 @@ use crate::api::{Client, Describe, DescribeField, FieldType};
 use crate::error::Code;
 use crate::objects::{FieldFacts, MAPPINGS, SobjectFacts, class_id, mapping};
 use crate::read::source::Source;
+
+pub(crate) use choices::Layouts;
 
 /// The fields of an object as this user sees them.
 pub(crate) async fn describe(client: &Client, usage: &mut Usage, kind: ObjectKind) -> Result<Schema, Error> {
@@ -45,6 +49,7 @@ pub(crate) async fn describe(client: &Client, usage: &mut Usage, kind: ObjectKin
             .iter()
             .filter(|field| !mapped.iter().any(|(object, name)| object == sobject && *name == field.name));
         schema.fields.extend(rest.map(|field| field_schema(describe, field)));
+        schema.record_types.extend(choices::record_types(client, usage, describe).await?);
     }
     Ok(schema)
 }
@@ -117,20 +122,26 @@ fn field_schema(describe: &Describe, field: &DescribeField) -> FieldSchema {
     let mut schema =
         FieldSchema::new(describe.object.name.clone(), field.name.clone(), format_of(&field.field_type));
     let some = |number: u8| (number > 0).then_some(number);
+    schema.class_id = Some(class_id(&describe.object.name, &field.name));
     schema.label = Some(field.label.clone()).filter(|label| !label.is_empty());
     schema.description = field.inline_help_text.clone();
     schema.remote_type = Some(field.field_type.as_str().to_owned());
     schema.length = (field.length > 0).then_some(field.length);
     schema.precision = some(field.precision.max(field.digits));
     schema.scale = some(field.precision).map(|_| field.scale);
+    let controller = field.controller_name.as_deref().and_then(|name| describe.field(name));
+    schema.controller = controller.map(|controller| controller.name.clone());
     schema.picklist = field
         .picklist_values
         .iter()
-        .map(|entry| PicklistValue {
-            value: entry.value.clone(),
-            label: entry.label.clone().unwrap_or_else(|| entry.value.clone()),
-            active: entry.active,
-            default: entry.default_value,
+        .map(|entry| {
+            let mut value = PicklistValue::new(entry.value.clone());
+            value.label = entry.label.clone().unwrap_or_else(|| entry.value.clone());
+            value.active = entry.active;
+            value.default = entry.default_value;
+            value.valid_for =
+                controller.and_then(|controller| choices::valid_for(entry.valid_for.as_deref()?, controller));
+            value
         })
         .collect();
     schema.restricted = field.restricted_picklist;
@@ -155,7 +166,7 @@ pub(crate) fn sobject_facts(describe: &Describe) -> SobjectFacts {
     describe.fields.iter().map(|field| (field.name.as_str(), facts(field))).collect()
 }
 
-fn class_of(describe: &Describe, field: &DescribeField) -> RemoteFieldClass {
+pub(crate) fn class_of(describe: &Describe, field: &DescribeField) -> RemoteFieldClass {
     let mut class = RemoteFieldClass::default();
     let format = format_of(&field.field_type);
     class.id = Some(class_id(&describe.object.name, &field.name));

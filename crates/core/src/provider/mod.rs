@@ -6,6 +6,7 @@ mod changes;
 mod connect;
 mod ext;
 mod info;
+mod json_schema;
 mod page;
 mod read;
 mod schema;
@@ -27,9 +28,10 @@ pub(crate) use ext::repeated_token;
 pub use info::{
     AuthFlow, FieldRule, Interaction, MappingDirection, NormalForm, ObjectMapping, ProviderInfo, Setting,
 };
+pub use json_schema::{WriteKind, json_schema};
 pub use page::{Gone, GoneReason, LiveRow, Next, Page, PageToken, Quota, RawRecord, Row, Usage, Watermark};
 pub use read::{ReadPart, ReadRequest, Scope, Shape};
-pub use schema::{FieldSchema, PicklistValue, Schema};
+pub use schema::{FieldSchema, PicklistValue, RecordType, Schema};
 pub use search::{SearchQuery, SearchRequest};
 pub use send::{RawRequest, RawResponse};
 pub use sign_in::{Revocation, SignIn, SignInRequest, SignInStep};

@@ -27,6 +27,7 @@ use super::version::{self, ApiVersion};
 use crate::auth;
 use crate::config::SalesforceConfig;
 use crate::error::Fault;
+use crate::schema::Layouts;
 
 /// Salesforce takes 16,384 bytes of URL and headers together; a longer query travels in a body.
 const MAX_URL: usize = 14_000;
@@ -297,7 +298,6 @@ impl Client {
     }
 
     /// The objects that this user sees.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the list of custom objects is made from it"))]
     pub(crate) async fn describe_global(&self, usage: &mut Usage) -> Result<Arc<GlobalDescribe>, Fault> {
         if let Some((at, objects)) = &*self.0.objects.lock().unwrap_or_else(PoisonError::into_inner)
             && at.elapsed() < MAX_AGE
@@ -310,6 +310,16 @@ impl Client {
         let entry = Some((Instant::now(), Arc::clone(&objects)));
         *self.0.objects.lock().unwrap_or_else(PoisonError::into_inner) = entry;
         Ok(objects)
+    }
+
+    /// What the record types of an object offer.
+    pub(crate) async fn record_type_choices(
+        &self,
+        usage: &mut Usage,
+        sobject: &str,
+    ) -> Result<Layouts, Fault> {
+        let path = self.path(&format!("/sobjects/{}/describe/layouts", checked_name(sobject)?));
+        self.fetch(usage, &Call::get(path), |answer| answer.json("the layouts of an object")).await
     }
 
     /// The org's limits.

@@ -16,6 +16,8 @@ pub(crate) struct Describe {
     pub(crate) fields: Vec<DescribeField>,
     /// The objects that point to it.
     pub(crate) child_relationships: Vec<ChildRelationship>,
+    /// Its record types, the one that every object has among them.
+    pub(crate) record_types: Vec<RecordTypeInfo>,
     by_name: HashMap<String, usize>,
 }
 
@@ -28,14 +30,16 @@ impl Describe {
             fields: Vec<DescribeField>,
             #[serde(default)]
             child_relationships: Vec<ChildRelationship>,
+            #[serde(default)]
+            record_type_infos: Vec<RecordTypeInfo>,
         }
         const WHAT: &str = "the description of an object";
         // Two passes instead of a flattened form, which would read every value twice and numbers inexactly.
         let object: GlobalObject = json(text, WHAT)?;
-        let Members { fields, child_relationships } = json(text, WHAT)?;
+        let Members { fields, child_relationships, record_type_infos } = json(text, WHAT)?;
         let by_name =
             fields.iter().enumerate().map(|(at, field)| (field.name.to_ascii_lowercase(), at)).collect();
-        Ok(Self { object, fields, child_relationships, by_name })
+        Ok(Self { object, fields, child_relationships, record_types: record_type_infos, by_name })
     }
 
     /// A field by its name, in any case as Salesforce has it.
@@ -90,6 +94,9 @@ pub(crate) struct GlobalObject {
     pub(crate) triggerable: bool,
     #[serde(default)]
     pub(crate) deprecated_and_hidden: bool,
+    /// Whether its records are settings of the org.
+    #[serde(default)]
+    pub(crate) custom_setting: bool,
 }
 
 /// The objects that this user sees at all.
@@ -100,7 +107,6 @@ pub(crate) struct GlobalDescribe {
     by_name: HashMap<String, usize>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the list of custom objects is made from it"))]
 impl GlobalDescribe {
     /// Reads the answer of `/sobjects`.
     pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
@@ -158,12 +164,21 @@ pub(crate) struct DescribeField {
     /// Whether no two records have the same value.
     #[serde(default)]
     pub(crate) unique: bool,
+    /// Whether permission sets say who sees it; the others everybody sees who sees the object.
+    #[serde(default)]
+    pub(crate) permissionable: bool,
+    /// The field of which it is a part, such as `MailingAddress`; permissions are given on the whole.
+    #[serde(default)]
+    pub(crate) compound_field_name: Option<String>,
     /// Whether it holds the key of another system.
     #[serde(default)]
     pub(crate) external_id: bool,
     /// Whether records can be found by it where a key is asked for.
     #[serde(default)]
     pub(crate) id_lookup: bool,
+    /// The field that decides which values may be chosen.
+    #[serde(default)]
+    pub(crate) controller_name: Option<String>,
     #[serde(default)]
     pub(crate) restricted_picklist: bool,
     #[serde(default)]
@@ -191,6 +206,23 @@ pub(crate) struct PicklistEntry {
     pub(crate) active: bool,
     #[serde(default)]
     pub(crate) default_value: bool,
+    /// The values of the controlling field under which it may be chosen, as a set of bits.
+    #[serde(default)]
+    pub(crate) valid_for: Option<String>,
+}
+
+/// A record type, as far as this user is concerned.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RecordTypeInfo {
+    pub(crate) record_type_id: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    /// Whether this user may make records of it.
+    #[serde(default)]
+    pub(crate) available: bool,
+    #[serde(default)]
+    pub(crate) default_record_type_mapping: bool,
 }
 
 /// An object that points to another one.

@@ -19,7 +19,7 @@ mod version;
 
 pub(crate) use client::Client;
 pub(crate) use composite::{SubAnswer, SubAnswers, SubRequest};
-pub(crate) use describe::{Describe, DescribeField, FieldType};
+pub(crate) use describe::{Describe, DescribeField, FieldType, GlobalDescribe, GlobalObject, RecordTypeInfo};
 pub(crate) use dml::{Change, ChangedRow, MAX_GRAPHS, MAX_NODES, MAX_ROWS, RowAnswer};
 pub(crate) use id::{SalesforceId, widened};
 pub(crate) use query::{Locator, QueryOptions, QueryPage};
