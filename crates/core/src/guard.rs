@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::provider::{
-    Access, Capabilities, Capability, ChangesPage, ChangesRequest, Page, Provider, ProviderInfo, RawRequest,
-    RawResponse, ReadPart, ReadRequest, Schema, Scope, SearchQuery, SearchRequest, Shape, WriteOperation,
-    WriteReport, WriteRequest, repeated_token,
+    Access, Capabilities, Capability, ChangesPage, ChangesRequest, Next, Page, Provider, ProviderInfo,
+    RawRequest, RawResponse, ReadPart, ReadRequest, Schema, Scope, SearchQuery, SearchRequest, Shape,
+    WriteOperation, WriteReport, WriteRequest, repeated_token,
 };
 use crate::{
-    Error, ErrorKind, FieldType, Object, ObjectKind, ObjectPatch, Outcome, RecordPatch, Result, Value,
+    CustomObjectClass, CustomOperation, CustomPage, CustomRead, CustomWrite, Error, ErrorKind, FieldType,
+    Object, ObjectKind, ObjectPatch, Outcome, RecordPatch, Result, Value,
 };
 
 /// A provider that refuses what its capabilities do not declare, and checks what comes back.
@@ -97,6 +98,44 @@ impl Guard {
             WriteOperation::Delete { .. } => self.require("write", kind, Capability::Delete),
             WriteOperation::Convert(_) => self.require("write", kind, Capability::Convert),
         }
+    }
+
+    fn require_custom(&self, operation: &'static str, capability: Capability) -> Result<()> {
+        if self.inner.capabilities().custom_objects().contains(capability) {
+            return Ok(());
+        }
+        let message = format!("{capability} of custom objects is not supported by this provider");
+        Err(self.unsupported(operation, message))
+    }
+
+    fn check_custom(&self, operation: &CustomOperation) -> Result<()> {
+        let capability = match operation {
+            CustomOperation::Create { .. } => Capability::Create,
+            CustomOperation::Update { .. } => Capability::Update,
+            CustomOperation::Upsert { .. } => Capability::Upsert,
+            CustomOperation::Delete { .. } => Capability::Delete,
+        };
+        self.require_custom("custom_write", capability)
+    }
+
+    /// The outcomes of all rows: those of the plugin for the rows that were allowed, refusals for the others.
+    fn merge(
+        &self,
+        operation: &'static str,
+        checks: Vec<Result<()>>,
+        report: WriteReport,
+    ) -> Result<WriteReport> {
+        let asked = checks.iter().filter(|check| check.is_ok()).count();
+        if report.outcomes.len() != asked {
+            let message = format!("{} outcomes came for {asked} rows", report.outcomes.len());
+            return Err(self.defect(operation, message));
+        }
+        let mut written = report.outcomes.into_iter();
+        let outcomes = checks.into_iter().filter_map(|check| match check {
+            Ok(()) => written.next(),
+            Err(error) => Some(Outcome::failed(error)),
+        });
+        Ok(WriteReport::new(outcomes.collect()).with_usage(report.usage))
     }
 
     fn check_references(&self, patch: &RecordPatch) -> Result<()> {
@@ -222,23 +261,12 @@ impl Provider for Guard {
                 .collect(),
             allow_duplicates: request.allow_duplicates,
         };
-        let asked = allowed.operations.len();
-        let report = if asked == 0 {
+        let report = if allowed.operations.is_empty() {
             WriteReport::new(Vec::new())
         } else {
             self.named("write", self.inner.write(allowed).await)?
         };
-        if report.outcomes.len() != asked {
-            return Err(
-                self.defect("write", format!("{} outcomes came for {asked} rows", report.outcomes.len()))
-            );
-        }
-        let mut written = report.outcomes.into_iter();
-        let outcomes = checks.into_iter().filter_map(|check| match check {
-            Ok(()) => written.next(),
-            Err(error) => Some(Outcome::failed(error)),
-        });
-        Ok(WriteReport::new(outcomes.collect()).with_usage(report.usage))
+        self.merge("write", checks, report)
     }
 
     async fn changes(&self, request: ChangesRequest) -> Result<ChangesPage> {
@@ -246,6 +274,45 @@ impl Provider for Guard {
             self.require("changes", *kind, Capability::Changes)?;
         }
         self.named("changes", self.inner.changes(request).await)
+    }
+
+    async fn custom_classes(&self) -> Result<Vec<CustomObjectClass>> {
+        self.require_custom("custom_classes", Capability::Describe)?;
+        self.named("custom_classes", self.inner.custom_classes().await)
+    }
+
+    async fn custom_class(&self, name: &str) -> Result<CustomObjectClass> {
+        self.require_custom("custom_class", Capability::Describe)?;
+        self.named("custom_class", self.inner.custom_class(name).await)
+    }
+
+    async fn custom_read(&self, request: CustomRead) -> Result<CustomPage> {
+        let capability = match request.scope {
+            Scope::All => Capability::Read,
+            Scope::Since(_) => Capability::ReadSince,
+            Scope::Ids(_) => Capability::ReadByIds,
+        };
+        self.require_custom("custom_read", capability)?;
+        let token = request.after.clone();
+        let page = self.named("custom_read", self.inner.custom_read(request).await)?;
+        match (&page.next, token) {
+            (Next::More(next), Some(token)) if *next == token => Err(repeated_token(self.inner.info().slug)),
+            _ => Ok(page),
+        }
+    }
+
+    async fn custom_write(&self, request: CustomWrite) -> Result<WriteReport> {
+        let checks: Vec<Result<()>> =
+            request.operations.iter().map(|operation| self.check_custom(operation)).collect();
+        let mut allowed = CustomWrite::new([]).allow_duplicates(request.allow_duplicates);
+        let rows = request.operations.into_iter().zip(&checks).filter(|(_, check)| check.is_ok());
+        allowed.operations = rows.map(|(operation, _)| operation).collect();
+        let report = if allowed.operations.is_empty() {
+            WriteReport::new(Vec::new())
+        } else {
+            self.named("custom_write", self.inner.custom_write(allowed).await)?
+        };
+        self.merge("custom_write", checks, report)
     }
 
     async fn send(&self, request: RawRequest) -> Result<RawResponse> {

@@ -106,9 +106,14 @@ impl<T: ?Sized> Id<T> {
 /// ```
 #[must_use]
 pub fn compute_id(linked_account: LinkedAccountId, kind: ObjectKind, remote_id: &str) -> Uuid {
+    compute_named_id(linked_account, kind.as_str(), remote_id)
+}
+
+/// The same for what is none of the ten objects: `name` stands where the kind does.
+pub(crate) fn compute_named_id(linked_account: LinkedAccountId, name: &str, remote_id: &str) -> Uuid {
     let hash = Sha1::new()
         .chain_update(linked_account.0.as_bytes())
-        .chain_update(kind.as_str().as_bytes())
+        .chain_update(name.as_bytes())
         .chain_update(b":")
         .chain_update(remote_id.as_bytes())
         .finalize();

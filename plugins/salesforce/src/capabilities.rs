@@ -31,7 +31,8 @@ pub fn capabilities() -> Capabilities {
         ObjectKind::Lead => READING_WITH_DELETIONS.and(WRITING).and(KEYED).and(CONVERTING),
         _ => READING_WITH_DELETIONS.and(WRITING).and(KEYED),
     };
-    let start = Capabilities::new().with_raw_requests(true);
+    let custom = CapabilitySet::of(&[Capability::Read, Capability::ReadByIds, Capability::Describe]);
+    let start = Capabilities::new().with_raw_requests(true).with_custom_objects(custom.and(WRITING).and(KEYED));
     ObjectKind::ALL.into_iter().fold(start, |all, kind| all.with(kind, of(kind)))
 }
 

@@ -15,6 +15,7 @@ mod api;
 mod auth;
 mod capabilities;
 mod config;
+mod custom;
 mod error;
 #[cfg(test)]
 mod fixtures_test;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use unicrm_core::{
-    Access, AuthFlow, Capabilities, ChangesPage, ChangesRequest, ConnectFuture, ConnectRequest, Error,
-    ErrorKind, Interaction, ObjectKind, Page, Provider, ProviderInfo, RawRequest, RawResponse, ReadRequest,
-    Result, Schema, SearchRequest, Setting, Usage, WriteReport, WriteRequest,
+    Access, AuthFlow, Capabilities, ChangesPage, ChangesRequest, ConnectFuture, ConnectRequest, CustomObjectClass, CustomPage,
+    CustomRead, CustomWrite, Error, ErrorKind, Interaction, ObjectKind, Page, Provider, ProviderInfo, RawRequest, RawResponse, ReadRequest, Result,
+    Schema, SearchRequest, Setting, Usage, WriteReport, WriteRequest,
 };
 
 use crate::api::Client;
 use crate::capabilities::capabilities;
 use crate::config::SalesforceConfig;
+use crate::custom::Custom;
 use crate::objects::MAPPINGS;
 use crate::read::Reader;
 use crate::write::Writer;
@@ -102,7 +103,9 @@ pub fn connect(request: ConnectRequest) -> ConnectFuture {
         let client = Client::connect(&request, Arc::clone(&config)).await?;
         let reader = Reader::new(client.clone(), config, request.linked_account);
         let writer = Writer::new(client.clone(), request.linked_account);
-        Ok(Arc::new(Salesforce { client, reader, writer, capabilities: capabilities() }) as Arc<dyn Provider>)
+        let custom = Custom::new(client.clone(), request.linked_account);
+        let provider = Salesforce { client, reader, writer, custom, capabilities: capabilities() };
+        Ok(Arc::new(provider) as Arc<dyn Provider>)
     })
 }
 
@@ -113,6 +116,7 @@ struct Salesforce {
     reader: Reader,
     writer: Writer,
     capabilities: Capabilities,
+    custom: Custom,
 }
 
 fn unsupported(what: &str) -> Error {
@@ -156,5 +160,21 @@ impl Provider for Salesforce {
     async fn send(&self, request: RawRequest) -> Result<RawResponse> {
         let mut usage = Usage::default();
         Ok(self.client.raw(&mut usage, &request).await?)
+    async fn custom_classes(&self) -> Result<Vec<CustomObjectClass>> {
+        self.custom.classes().await
+    }
+
+    async fn custom_class(&self, name: &str) -> Result<CustomObjectClass> {
+        self.custom.class(name).await
+    }
+
+    async fn custom_read(&self, request: CustomRead) -> Result<CustomPage> {
+        self.custom.read(&request).await
+    }
+
+    async fn custom_write(&self, request: CustomWrite) -> Result<WriteReport> {
+        Ok(self.custom.write(request).await)
+    }
+
     }
 }

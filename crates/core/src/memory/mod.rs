@@ -1,5 +1,6 @@
 //! A provider in memory: the reference implementation of the contract, for tests and first steps.
 
+mod custom;
 mod mapping;
 mod org;
 mod write;
@@ -8,14 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use self::custom::CustomOrg;
 use self::org::Org;
 use crate::{
-    Access, Capabilities, Capability, CapabilitySet, Change, ChangesPage, ChangesRequest, ConnectFuture,
-    ConnectRequest, Error, ErrorKind, FieldAccess, FieldFormat, FieldSchema, FieldType, Gone, GoneReason,
-    Identity, LinkedAccountId, MappingDirection, Next, ObjectAccess, ObjectKind, Page, PageToken, Provider,
-    ProviderInfo, RawRequest, RawResponse, ReadPart, ReadRequest, Record, Registration, RemoteId, Result,
-    ResumeToken, Row, Schema, Scope, SearchQuery, SearchRequest, Shape, Usage, Value, Watermark, WriteReport,
-    WriteRequest,
+    Access, AssociatedClass, Capabilities, Capability, CapabilitySet, Change, ChangesPage, ChangesRequest,
+    ConnectFuture, ConnectRequest, CustomObjectClass, CustomPage, CustomRead, CustomWrite, Error, ErrorKind,
+    FieldAccess, FieldFormat, FieldSchema, FieldType, Gone, GoneReason, Identity, LinkedAccountId,
+    MappingDirection, Next, ObjectAccess, ObjectKind, Page, PageToken, Provider, ProviderInfo, RawRequest,
+    RawResponse, ReadPart, ReadRequest, Record, Registration, RemoteId, Result, ResumeToken, Row, Schema,
+    Scope, SearchQuery, SearchRequest, Shape, Usage, Value, Watermark, WriteReport, WriteRequest,
 };
 
 /// What the memory provider is.
@@ -50,7 +52,12 @@ const WRITE: CapabilitySet =
 /// they are at most CRMs, and only leads can be converted.
 #[must_use]
 pub fn capabilities() -> Capabilities {
-    ObjectKind::ALL.into_iter().fold(Capabilities::new(), |capabilities, kind| {
+    let start = Capabilities::new().with_custom_objects(WRITE.and(CapabilitySet::of(&[
+        Capability::Describe,
+        Capability::Read,
+        Capability::ReadByIds,
+    ])));
+    ObjectKind::ALL.into_iter().fold(start, |capabilities, kind| {
         let set = match kind {
             ObjectKind::EngagementType | ObjectKind::Stage | ObjectKind::User => READ,
             ObjectKind::Lead => READ.and(WRITE).and(CapabilitySet::of(&[Capability::Convert])),
@@ -88,6 +95,7 @@ pub struct MemoryProvider {
     linked_account: LinkedAccountId,
     capabilities: Capabilities,
     org: Arc<Mutex<Org>>,
+    custom: Arc<Mutex<CustomOrg>>,
 }
 
 impl MemoryProvider {
@@ -95,7 +103,7 @@ impl MemoryProvider {
     #[must_use]
     pub fn new(linked_account: LinkedAccountId) -> Self {
         let org = Arc::new(Mutex::new(Org::new(linked_account)));
-        Self { linked_account, capabilities: capabilities(), org }
+        Self { linked_account, capabilities: capabilities(), org, custom: Arc::default() }
     }
 
     /// Puts a record in as the remote itself would: no rule is checked. Its remote id, or a new one, comes back.
@@ -106,6 +114,15 @@ impl MemoryProvider {
     /// Deletes a record as the remote itself would, or hides it; says whether there was one.
     pub fn remove(&self, kind: ObjectKind, remote_id: &RemoteId, reason: GoneReason) -> bool {
         self.org().remove(kind, remote_id, reason)
+    }
+
+    /// Adds a class of custom objects: its fields, and those that point at records of another class.
+    pub fn define_class(&self, name: &str, fields: &[&str], lookups: &[(&str, AssociatedClass)]) {
+        self.custom().define(self.linked_account, name, fields, lookups);
+    }
+
+    fn custom(&self) -> MutexGuard<'_, CustomOrg> {
+        self.custom.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn org(&self) -> MutexGuard<'_, Org> {
@@ -278,6 +295,25 @@ impl Provider for MemoryProvider {
         let changes =
             changed.iter().map(|(kind, id, stored)| Change { kind: *kind, row: Org::row(*kind, id, stored) });
         Ok(ChangesPage::new(changes.collect(), ResumeToken::new(org.version().to_string())))
+    }
+
+    async fn custom_classes(&self) -> Result<Vec<CustomObjectClass>> {
+        Ok(self.custom().classes())
+    }
+
+    async fn custom_class(&self, name: &str) -> Result<CustomObjectClass> {
+        self.custom().class(name).cloned()
+    }
+
+    async fn custom_read(&self, request: CustomRead) -> Result<CustomPage> {
+        self.custom().page(&request)
+    }
+
+    async fn custom_write(&self, request: CustomWrite) -> Result<WriteReport> {
+        let mut custom = self.custom();
+        let outcomes =
+            request.operations.into_iter().map(|operation| custom.write(self.linked_account, operation));
+        Ok(WriteReport::new(outcomes.collect()).with_usage(Usage::calls(1)))
     }
 
     async fn send(&self, _request: RawRequest) -> Result<RawResponse> {

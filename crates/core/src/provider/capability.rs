@@ -173,6 +173,7 @@ impl Serialize for CapabilitySet {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Capabilities {
     objects: BTreeMap<ObjectKind, CapabilitySet>,
+    custom_objects: CapabilitySet,
     raw_requests: bool,
 }
 
@@ -187,6 +188,13 @@ impl Capabilities {
     #[must_use]
     pub fn with(mut self, kind: ObjectKind, capabilities: CapabilitySet) -> Self {
         self.objects.insert(kind, capabilities);
+        self
+    }
+
+    /// Declares what can be done with custom objects: `Describe`, `Read`, `ReadByIds` and the writes.
+    #[must_use]
+    pub fn with_custom_objects(mut self, capabilities: CapabilitySet) -> Self {
+        self.custom_objects = capabilities;
         self
     }
 
@@ -207,6 +215,12 @@ impl Capabilities {
     #[must_use]
     pub fn allows(&self, kind: ObjectKind, capability: Capability) -> bool {
         self.of(kind).contains(capability)
+    }
+
+    /// What can be done with custom objects.
+    #[must_use]
+    pub const fn custom_objects(&self) -> CapabilitySet {
+        self.custom_objects
     }
 
     /// Whether requests of the remote's own API are passed through.

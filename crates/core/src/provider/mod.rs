@@ -39,7 +39,7 @@ pub use write::{
     ConvertLead, ExternalKey, Outcome, OutcomeStatus, Warning, WriteOperation, WriteReport, WriteRequest,
 };
 
-use crate::{ObjectKind, Result};
+use crate::{CustomObjectClass, CustomPage, CustomRead, CustomWrite, ObjectKind, Result};
 
 /// A CRM, connected as one linked account.
 ///
@@ -115,6 +115,27 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     ///
     /// Requires [`Capability::Changes`].
     async fn changes(&self, request: ChangesRequest) -> Result<ChangesPage>;
+
+    /// The classes of custom objects that this user sees, without their fields and association types.
+    ///
+    /// Requires [`Capability::Describe`] of custom objects.
+    async fn custom_classes(&self) -> Result<Vec<CustomObjectClass>>;
+
+    /// One class by the remote's own name, with its fields and association types. A provider may describe classes that it
+    /// does not list, such as those of the remote that the model has no object for.
+    ///
+    /// Requires [`Capability::Describe`] of custom objects.
+    async fn custom_class(&self, name: &str) -> Result<CustomObjectClass>;
+
+    /// Reads one page of a class's records, with what they point at. Pages follow each other as those of
+    /// [`Provider::read`] do.
+    ///
+    /// Requires [`Capability::Read`] or [`Capability::ReadByIds`] of custom objects.
+    async fn custom_read(&self, request: CustomRead) -> Result<CustomPage>;
+
+    /// Creates, updates, upserts and deletes records of classes, under the rules of [`Provider::write`]. Values and
+    /// pointers (`/fields/Name`) are in the remote's own names.
+    async fn custom_write(&self, request: CustomWrite) -> Result<WriteReport>;
 
     /// Sends a request of the remote's own API with this account's credentials.
     ///

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use unicrm_core::memory::MemoryProvider;
 use unicrm_core::{
-    Access, Capabilities, ChangesPage, ChangesRequest, Contact, Error, LinkedAccountId, ObjectKind, Page,
+    Access, Capabilities, ChangesPage, ChangesRequest, Contact, CustomObjectClass, CustomPage, CustomRead, CustomWrite, Error, LinkedAccountId, ObjectKind, Page,
     Provider, ProviderExt, ProviderInfo, RawRequest, RawResponse, ReadPart, ReadRequest, Record, Result, Row,
     Schema, Scope, SearchRequest, WriteReport, WriteRequest,
 };
@@ -151,6 +151,22 @@ pub(crate) async fn run(store: &SqliteStore, provider: &Flaky, options: &Options
 }
 
 /// The options of most tests: one object after the other, three rows a page.
+    async fn custom_classes(&self) -> Result<Vec<CustomObjectClass>> {
+        self.inner.custom_classes().await
+    }
+
+    async fn custom_class(&self, name: &str) -> Result<CustomObjectClass> {
+        self.inner.custom_class(name).await
+    }
+
+    async fn custom_read(&self, request: CustomRead) -> Result<CustomPage> {
+        self.inner.custom_read(request).await
+    }
+
+    async fn custom_write(&self, request: CustomWrite) -> Result<WriteReport> {
+        self.inner.custom_write(request).await
+    }
+
 pub(crate) fn small_pages() -> Options {
     Options { concurrency: 1, page_size: Some(3), ..Options::default() }
 }

@@ -8,7 +8,7 @@ mod facts;
 mod fetch;
 mod head;
 mod rows;
-mod select;
+pub(crate) mod select;
 pub(crate) mod small;
 pub(crate) mod source;
 mod token;

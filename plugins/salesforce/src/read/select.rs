@@ -155,7 +155,7 @@ impl Selection {
 
 /// Whether a field can stand in a select list and brings data of its own: compound fields repeat their parts, and base64
 /// comes by itself.
-fn selectable(field: &DescribeField) -> bool {
+pub(crate) fn selectable(field: &DescribeField) -> bool {
     !matches!(field.field_type, FieldType::Address | FieldType::Location | FieldType::Base64)
         && !field.deprecated_and_hidden
 }
