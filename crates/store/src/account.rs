@@ -140,3 +140,29 @@ impl LinkRequest {
 fn empty_object() -> Json {
     Json::of(&std::collections::BTreeMap::<String, String>::new())
 }
+
+/// The error when the account that is meant is not there any more.
+#[cold]
+pub(crate) fn not_linked(id: LinkedAccountId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("the account {id} is not linked"))
+        .with_advice("it may have been unlinked meanwhile; `unicrm linked-accounts` lists those that are")
+}
+
+/// The error when no account has this name or id; these are the names that there are.
+#[cold]
+pub(crate) fn no_such_account(wanted: &str, names: &[String]) -> Error {
+    let error = Error::new(ErrorKind::NotFound, format!("no account is linked under the name {wanted:?}"));
+    if names.is_empty() {
+        error.with_advice("none is linked yet: `unicrm link` does it")
+    } else {
+        error.with_advice(format!("linked are: {}", names.join(", ")))
+    }
+}
+
+/// The error when the name belongs to an account of another provider.
+#[cold]
+pub(crate) fn other_provider(request: &LinkRequest, provider: &str) -> Error {
+    let message = format!("{:?} is linked to {provider}, not to {}", request.name, request.provider);
+    Error::new(ErrorKind::Conflict, message)
+        .with_advice("link it under another name, or unlink this one first")
+}

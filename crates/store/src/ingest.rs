@@ -149,6 +149,8 @@ pub struct PageReport {
     /// Of the rows that brought an id alone, those whose record the store does not have, has as a tombstone, or has from
     /// another time: they are to be read in full.
     pub to_fetch: Vec<RemoteId>,
+    /// How many of those the store does not have, or has as a tombstone.
+    pub missing: u64,
 }
 
 /// How a snapshot ended.

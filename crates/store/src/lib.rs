@@ -24,13 +24,21 @@
 //! ```
 
 mod account;
+mod decode;
+mod encode;
+mod filter;
 mod ingest;
 mod key;
+mod layout;
+mod mapping;
+mod page;
 mod query;
+mod raw;
 mod references;
 mod seal;
 mod sqlite;
 mod store;
+mod text;
 mod url;
 
 pub use account::{AccountStatus, LinkRequest, LinkedAccount};
@@ -40,5 +48,6 @@ pub use ingest::{
 pub use key::{KeySource, MasterKey};
 pub use query::{Cursor, Filter, Include, ListPage, ListRequest, RecordCounts, StoredGone, StoredRecord};
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use store::{Ingest, LinkedAccounts, Records, Store};
-pub use url::{DEFAULT_URL, open};
+pub use mapping::Projection;
+pub use store::{Ingest, LinkedAccounts, Mappings, Records, Store};
+pub use url::{DEFAULT_URL, key_source, open};

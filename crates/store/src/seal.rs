@@ -52,7 +52,7 @@ pub(crate) fn open(master: &MasterKey, account: LinkedAccountId, sealed: &Sealed
 }
 
 /// Puts the data key under another master key. The credentials themselves stay as they are.
-pub(crate) fn rewrap(
+fn rewrap(
     old: &MasterKey,
     new: &MasterKey,
     account: LinkedAccountId,
@@ -62,6 +62,26 @@ pub(crate) fn rewrap(
     let place = associated_data(account, "data_key", sealed.key_version);
     let wrapped = encrypt(new.bytes(), &place, &*data_key)?;
     Ok(Sealed { master_key: new.fingerprint(), data_key: wrapped, ..sealed })
+}
+
+/// Puts everything that is under the old master key under the new one, and gives back what has changed. `K` is the key of
+/// a row.
+pub(crate) fn rewrap_all<K>(
+    old: &MasterKey,
+    new: &MasterKey,
+    all: Vec<(K, LinkedAccountId, Sealed)>,
+) -> Result<Vec<(K, Sealed)>> {
+    let (old_print, new_print) = (old.fingerprint(), new.fingerprint());
+    let others = all.iter().any(|(_, _, sealed)| ![&old_print, &new_print].contains(&&sealed.master_key));
+    let under_old = all.into_iter().filter(|(_, _, sealed)| sealed.master_key == old_print);
+    let rewrapped = under_old
+        .map(|(key, account, sealed)| Ok((key, rewrap(old, new, account, sealed)?)))
+        .collect::<Result<Vec<_>>>()?;
+    if others && rewrapped.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidConfig, "nothing is encrypted with the old master key given")
+            .with_advice("give the key that is in use now as the old one"));
+    }
+    Ok(rewrapped)
 }
 
 fn unwrap(master: &MasterKey, account: LinkedAccountId, sealed: &Sealed) -> Result<Zeroizing<[u8; 32]>> {

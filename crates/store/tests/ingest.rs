@@ -290,5 +290,6 @@ async fn ids_alone_tell_what_is_to_be_read() {
     let report =
         commit(&store, epoch, vec![id("same", 1), id("older", 2), id("back", 1), id("unknown", 1)]).await;
     assert_eq!(report.to_fetch, ["older".into(), "back".into(), "unknown".into()]);
+    assert_eq!(report.missing, 2, "all but the older one");
     assert_eq!(report.counts, PageCounts::default());
 }

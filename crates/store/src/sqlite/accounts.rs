@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use unicrm_core::{CredentialStore, Error, ErrorKind, Json, LinkedAccountId, Result};
+use unicrm_core::{CredentialStore, Json, LinkedAccountId, Result};
 
 use super::SqliteStore;
 use super::credentials::{self, SqliteCredentials};
 use super::failure::Done;
 use super::ingest::begin;
-use super::text;
-use crate::{AccountStatus, LinkRequest, LinkedAccount, LinkedAccounts, MasterKey};
+use crate::account::{no_such_account, not_linked, other_provider};
+use crate::{AccountStatus, LinkRequest, LinkedAccount, LinkedAccounts, MasterKey, text};
 
 const SELECT: &str = "SELECT id, name, provider, config, status, created_at, last_sync FROM linked_accounts";
 
@@ -63,14 +63,7 @@ impl LinkedAccounts for SqliteStore {
                 connection.prepare_cached("SELECT name FROM linked_accounts ORDER BY name LIMIT 20")?;
             let names = statement.query_map([], |row| row.get::<_, String>(0))?;
             let names = names.collect::<rusqlite::Result<Vec<_>>>()?;
-            let error =
-                Error::new(ErrorKind::NotFound, format!("no account is linked under the name {wanted:?}"));
-            Err(if names.is_empty() {
-                error.with_advice("none is linked yet: `unicrm link` does it")
-            } else {
-                error.with_advice(format!("linked are: {}", names.join(", ")))
-            }
-            .into())
+            Err(no_such_account(&wanted, &names).into())
         })
         .await
     }
@@ -124,10 +117,7 @@ fn put(connection: &Connection, request: &LinkRequest) -> Done<(i64, LinkedAccou
         .optional()?;
     if let Some((pk, id, provider)) = known {
         if provider != request.provider {
-            let message = format!("{:?} is linked to {provider}, not to {}", request.name, request.provider);
-            return Err(Error::new(ErrorKind::Conflict, message)
-                .with_advice("link it under another name, or unlink this one first")
-                .into());
+            return Err(other_provider(request, &provider).into());
         }
         connection.execute(
             "UPDATE linked_accounts SET config = ?1, status = ?2 WHERE pk = ?3",
@@ -181,10 +171,4 @@ pub(super) fn account(connection: &Connection, id: LinkedAccountId) -> Done<(i64
 /// The key of a linked account.
 pub(super) fn account_pk(connection: &Connection, id: LinkedAccountId) -> Done<i64> {
     account(connection, id).map(|(pk, _)| pk)
-}
-
-#[cold]
-fn not_linked(id: LinkedAccountId) -> Error {
-    Error::new(ErrorKind::NotFound, format!("the account {id} is not linked"))
-        .with_advice("it may have been unlinked meanwhile; `unicrm linked-accounts` lists those that are")
 }

@@ -5,18 +5,17 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
-use unicrm_core::{
-    Error, ErrorKind, Gone, GoneReason, LinkedAccountId, LiveRow, ObjectKind, RawRecord, Record, RemoteData,
-    RemoteId, Row, compute_id,
-};
+use unicrm_core::{Error, Gone, GoneReason, LiveRow, ObjectKind, RawRecord, RemoteId, Row, compute_id};
 
-use super::decode::gone_reason;
-use super::encode::{Classes, Hash, RowBuffer, hash_of};
+use super::encode::{ClassTable, bind};
 use super::failure::Done;
-use super::raw::Packer;
-use super::schema::{DELETED_FLAG, Table, UPDATE_TAIL, table};
-use super::text;
-use crate::PageReport;
+use super::schema::{Table, UPDATE_TAIL, table};
+use crate::decode::gone_reason;
+use crate::encode::{Classes, Hash, RowBuffer, hash_of};
+use crate::layout::DELETED_FLAG;
+use crate::page::{Account, Tombstone, identify, reason_text, remote_data, whole_sentence};
+use crate::raw::Packer;
+use crate::{PageReport, text};
 
 /// Writes the rows of one page, inside a transaction.
 pub(super) struct Committer<'c> {
@@ -25,19 +24,12 @@ pub(super) struct Committer<'c> {
     now: String,
     buffer: RowBuffer,
     packer: Packer,
-    classes: Classes<'c>,
+    classes: Classes<ClassTable<'c>>,
     /// The snapshots under way, by object.
     snapshots: HashMap<ObjectKind, i64>,
     /// Whether there are rejected rows that may come right.
     any_rejected: bool,
     report: PageReport,
-}
-
-/// A linked account: its key in the database and its id.
-#[derive(Clone, Copy)]
-pub(super) struct Account {
-    pub(super) pk: i64,
-    pub(super) id: LinkedAccountId,
 }
 
 /// What the store has of a record.
@@ -47,13 +39,6 @@ struct Prior {
     source_hash: Option<Hash>,
     gone: Option<GoneReason>,
     stamp: Option<String>,
-}
-
-/// That a record is gone, as its columns say it.
-struct Tombstone {
-    reason: GoneReason,
-    at: String,
-    survivor: Option<String>,
 }
 
 impl<'c> Committer<'c> {
@@ -74,7 +59,7 @@ impl<'c> Committer<'c> {
             now: text::now(),
             buffer: RowBuffer::default(),
             packer: Packer::new(),
-            classes: Classes::new(connection, account.pk),
+            classes: Classes::new(ClassTable { connection, account: account.pk }),
             snapshots,
             any_rejected,
             report: PageReport::default(),
@@ -107,21 +92,15 @@ impl<'c> Committer<'c> {
         let record = &row.record;
         let kind = record.kind();
         let table = table(kind);
-        let Some(remote_id) = record.remote_id().filter(|id| !id.as_str().is_empty()) else {
-            let error = Error::new(ErrorKind::Decode, format!("the {kind} came without a remote id"));
-            return self.reject(kind, None, &error, &row.raw);
+        let (id, remote_id) = match identify(self.account.id, row) {
+            Ok(ids) => ids,
+            Err((remote_id, error)) => return self.reject(kind, remote_id, &error, &row.raw),
         };
-        let id = compute_id(self.account.id, kind, remote_id.as_str());
-        if let Some(given) = record.id().filter(|given| *given != id) {
-            let message =
-                format!("the {kind} came with the id {given}; its linked account and remote id give {id}");
-            return self.reject(kind, Some(remote_id), &Error::new(ErrorKind::Decode, message), &row.raw);
-        }
         let id = id.to_string();
         let prior = self.prior(table, &id)?;
         let gone = gone.map(|gone| self.tombstone_of(gone, prior.as_ref()));
 
-        self.buffer.encode(table, record, gone.is_some(), &mut self.classes)?;
+        self.buffer.encode(&table.fields, record, gone.is_some(), &mut self.classes)?;
         let content_hash = match &gone {
             None => self.buffer.hash(&[]),
             Some(gone) => {
@@ -140,7 +119,7 @@ impl<'c> Committer<'c> {
                 let packed = self.packer.pack();
                 let statement = if prior.is_some() { &table.update } else { &table.insert };
                 let mut statement = self.connection.prepare_cached(statement)?;
-                let fields = self.buffer.bind(&mut statement)?;
+                let fields = bind(&self.buffer, &mut statement)?;
                 let survivor = gone.as_ref().and_then(|gone| gone.survivor.as_deref());
                 let survivor_id =
                     survivor.map(|remote_id| compute_id(self.account.id, kind, remote_id).to_string());
@@ -231,18 +210,8 @@ impl<'c> Committer<'c> {
         Ok(())
     }
 
-    /// The tombstone that a record gets: what was known before is not given up for something that says less.
     fn tombstone_of(&self, gone: &Gone, prior: Option<&Prior>) -> Tombstone {
-        let at = gone.stamp.map_or_else(|| self.now.clone(), text::timestamp);
-        let reason = match prior.and_then(|prior| prior.gone.as_ref()) {
-            Some(before) if weight(before) > weight(&gone.reason) => before.clone(),
-            _ => gone.reason.clone(),
-        };
-        let survivor = match &reason {
-            GoneReason::MergedInto(survivor) => Some(survivor.as_str().to_owned()),
-            _ => None,
-        };
-        Tombstone { reason, at, survivor }
+        Tombstone::of(gone, prior.and_then(|prior| prior.gone.as_ref()), &self.now)
     }
 
     /// An id alone: whether its record has to be read in full.
@@ -250,10 +219,10 @@ impl<'c> Committer<'c> {
         let id = compute_id(self.account.id, kind, remote_id.as_str()).to_string();
         let prior = self.prior(table(kind), &id)?;
         let stamp = stamp.map(text::timestamp);
-        let fetch = prior
-            .as_ref()
-            .is_none_or(|prior| prior.gone.is_some() || (stamp.is_some() && prior.stamp != stamp));
-        if fetch {
+        let missing = prior.as_ref().is_none_or(|prior| prior.gone.is_some());
+        let stale = stamp.is_some() && prior.as_ref().is_some_and(|prior| prior.stamp != stamp);
+        self.report.missing += u64::from(missing);
+        if missing || stale {
             self.report.to_fetch.push(remote_id.clone());
         }
         prior.map_or(Ok(()), |prior| self.seen(kind, prior.pk))
@@ -352,54 +321,7 @@ pub(super) fn deleted_flag(table: &Table) -> String {
     if table.has_deleted_flag() { format!(", {DELETED_FLAG} = 1") } else { String::new() }
 }
 
-/// What a record brings of its raw form itself.
-fn remote_data(record: &Record) -> &[RemoteData] {
-    match record {
-        Record::Account(object) => &object.remote_data,
-        Record::Contact(object) => &object.remote_data,
-        Record::Engagement(object) => &object.remote_data,
-        Record::EngagementType(_) => &[],
-        Record::Lead(object) => &object.remote_data,
-        Record::Note(object) => &object.remote_data,
-        Record::Opportunity(object) => &object.remote_data,
-        Record::Stage(object) => &object.remote_data,
-        Record::Task(object) => &object.remote_data,
-        Record::User(object) => &object.remote_data,
-    }
-}
-
-/// How `gone_reason` spells it.
-pub(super) fn reason_text(reason: &GoneReason) -> &'static str {
-    match reason {
-        GoneReason::MergedInto(_) => "merged",
-        GoneReason::NotVisible => "not_visible",
-        // Whatever core adds has no more to say than this.
-        _ => "deleted",
-    }
-}
-
 /// A text to bind.
 fn text_ref(text: Option<&str>) -> ValueRef<'_> {
     text.map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes()))
-}
-
-/// How much a reason says.
-fn weight(reason: &GoneReason) -> u8 {
-    match reason {
-        GoneReason::NotVisible => 0,
-        GoneReason::MergedInto(_) => 2,
-        _ => 1,
-    }
-}
-
-/// An error with all its causes in one line.
-fn whole_sentence(error: &Error) -> String {
-    let mut sentence = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        sentence.push_str(": ");
-        sentence.push_str(&error.to_string());
-        cause = error.source();
-    }
-    sentence
 }

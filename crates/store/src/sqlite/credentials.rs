@@ -2,18 +2,15 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use unicrm_core::{
-    CredentialStore, Credentials, Error, ErrorKind, LinkedAccountId, Result, StoredCredentials, Swap,
-};
+use unicrm_core::{CredentialStore, Credentials, LinkedAccountId, Result, StoredCredentials, Swap};
 
 use super::SqliteStore;
 use super::accounts::account_pk;
 use super::failure::Done;
 use super::ingest::begin;
-use super::text;
-use crate::MasterKey;
 use crate::key::Keyring;
 use crate::seal::{self, Sealed};
+use crate::{MasterKey, text};
 
 /// The credentials of one linked account.
 #[derive(Debug)]
@@ -138,8 +135,7 @@ fn nothing_sealed(connection: &Connection) -> Done<bool> {
 pub(super) fn rotate(connection: &mut Connection, old: &MasterKey, new: &MasterKey) -> Done<usize> {
     durably(connection, |connection| {
         let transaction = begin(connection)?;
-        let mut under_old = Vec::new();
-        let mut others: u64 = 0;
+        let mut all = Vec::new();
         {
             let mut statement = transaction.prepare(
                 "SELECT c.key_version, c.master_key, c.data_key, c.secrets, c.linked_account, a.id
@@ -147,30 +143,18 @@ pub(super) fn rotate(connection: &mut Connection, old: &MasterKey, new: &MasterK
             )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let sealed = sealed(row)?;
-                if sealed.master_key == old.fingerprint() {
-                    let id: LinkedAccountId = row.get::<_, String>(5)?.parse()?;
-                    under_old.push((row.get::<_, i64>(4)?, seal::rewrap(old, new, id, sealed)?));
-                } else if sealed.master_key != new.fingerprint() {
-                    others += 1;
-                }
+                let id: LinkedAccountId = row.get::<_, String>(5)?.parse()?;
+                all.push((row.get::<_, i64>(4)?, id, sealed(row)?));
             }
         }
-        if others > 0 && under_old.is_empty() {
-            return Err(Error::new(
-                ErrorKind::InvalidConfig,
-                "nothing is encrypted with the old master key given",
-            )
-            .with_advice("give the key that is in use now as the old one")
-            .into());
-        }
-        for (pk, sealed) in &under_old {
+        let rewrapped = seal::rewrap_all(old, new, all)?;
+        for (pk, sealed) in &rewrapped {
             transaction.execute(
                 "UPDATE credentials SET master_key = ?1, data_key = ?2 WHERE linked_account = ?3",
                 params![sealed.master_key, sealed.data_key, pk],
             )?;
         }
         transaction.commit()?;
-        Ok(under_old.len())
+        Ok(rewrapped.len())
     })
 }

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
-use serde::Deserialize;
 use unicrm_core::{
-    Error, ErrorKind, GoneReason, Json, LinkedAccountId, Record, RemoteField, RemoteFieldClass,
-    RemoteFieldClassRef, RemoteId, Result, Value, from_json,
+    Error, ErrorKind, Json, LinkedAccountId, Record, RemoteField, RemoteFieldClass, RemoteId, Value,
+    from_json,
 };
 
 use super::failure::Done;
-use super::raw;
-use super::schema::{Field, Shape, Table};
-use super::text::{parse_timestamp, parse_uuid};
+use super::schema::Table;
+use crate::decode::{StoredField, gone_reason, missing_class, resolve_list, set_remote_fields};
+use crate::layout::{Field, Shape};
+use crate::raw;
+use crate::text::{parse_timestamp, parse_uuid};
 use crate::{Include, StoredGone, StoredRecord};
 
 /// The columns before those of the fields, in this order.
@@ -86,27 +87,8 @@ impl<'c> Decoder<'c> {
     }
 
     fn remote_fields(&mut self, text: &str) -> Done<Vec<RemoteField>> {
-        #[derive(Deserialize)]
-        struct Stored {
-            class: Class,
-            value: Json,
-        }
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Class {
-            Number(i64),
-            Id(String),
-        }
-        let stored: Vec<Stored> = from_json(text)?;
-        let fields = stored.into_iter().map(|Stored { class, value }| match class {
-            Class::Number(number) => Ok(RemoteField::new(self.class(number)?, value)),
-            Class::Id(id) => {
-                let mut field = RemoteField::new(Arc::default(), value);
-                field.remote_field_class = RemoteFieldClassRef::Id(id);
-                Ok(field)
-            }
-        });
-        fields.collect()
+        let stored = StoredField::read_all(text)?.into_iter();
+        stored.map(|field| field.into_field(|number| self.class(number))).collect()
     }
 
     fn class(&mut self, number: i64) -> Done<Arc<RemoteFieldClass>> {
@@ -118,9 +100,7 @@ impl<'c> Decoder<'c> {
             .prepare_cached("SELECT class FROM remote_field_classes WHERE pk = ?1")?
             .query_row([number], |row| row.get(0))
             .optional()?;
-        let json = json.ok_or_else(|| {
-            Error::new(ErrorKind::Internal, format!("the remote field class {number} is missing"))
-        })?;
+        let json = json.ok_or_else(|| missing_class(number))?;
         let class = Arc::new(from_json(&json)?);
         self.classes.insert(number, Arc::clone(&class));
         Ok(class)
@@ -160,15 +140,6 @@ fn head(row: &Row<'_>, mut record: Record) -> Done<StoredRecord> {
     })
 }
 
-pub(super) fn gone_reason(reason: &str, merged_into: Option<String>) -> Result<GoneReason> {
-    match (reason, merged_into) {
-        ("deleted", _) => Ok(GoneReason::Deleted),
-        ("not_visible", _) => Ok(GoneReason::NotVisible),
-        ("merged", Some(survivor)) => Ok(GoneReason::MergedInto(survivor.into())),
-        _ => Err(Error::new(ErrorKind::Internal, format!("{reason:?} is no reason for a tombstone"))),
-    }
-}
-
 fn set_field(record: &mut Record, field: &Field, row: &Row<'_>, at: usize) -> Done<()> {
     let value = match field.shape {
         Shape::Integer => row.get::<_, Option<i64>>(at)?.map(Value::Integer),
@@ -191,33 +162,6 @@ fn set_field(record: &mut Record, field: &Field, row: &Row<'_>, at: usize) -> Do
         Shape::Text => text(row, at)?.map(Value::Text),
     };
     Ok(record.set(field.info.name, value)?)
-}
-
-/// Puts the remote ids back into a list of references: the counterpart of `encode::reference_list`.
-fn resolve_list(record: &mut Record, field: &str, remote_ids: Vec<Option<RemoteId>>) {
-    if let (Record::Engagement(engagement), "contacts") = (record, field) {
-        for (contact, remote_id) in engagement.contacts.iter_mut().zip(remote_ids) {
-            if let Some(remote_id) = remote_id {
-                *contact = contact.clone().resolved(remote_id);
-            }
-        }
-    }
-}
-
-fn set_remote_fields(record: &mut Record, fields: Vec<RemoteField>) {
-    let slot = match record {
-        Record::Account(object) => &mut object.remote_fields,
-        Record::Contact(object) => &mut object.remote_fields,
-        Record::Engagement(object) => &mut object.remote_fields,
-        Record::EngagementType(object) => &mut object.remote_fields,
-        Record::Lead(object) => &mut object.remote_fields,
-        Record::Note(object) => &mut object.remote_fields,
-        Record::Opportunity(object) => &mut object.remote_fields,
-        Record::Stage(object) => &mut object.remote_fields,
-        Record::Task(object) => &mut object.remote_fields,
-        Record::User(object) => &mut object.remote_fields,
-    };
-    *slot = fields;
 }
 
 /// The text of a column, borrowed from the row.

@@ -7,11 +7,13 @@ use unicrm_core::{Json, LinkedAccountId, ObjectKind, RemoteId, Result};
 
 use super::SqliteStore;
 use super::accounts::{account, account_pk};
-use super::commit::{Account, Committer, deleted_flag};
+use super::commit::{Committer, deleted_flag};
 use super::failure::Done;
+use super::mappings::of_account;
 use super::schema::table;
-use super::text;
-use crate::{Checkpoint, Epoch, Ingest, PageCommit, PageReport, RejectedRow, SnapshotEnd, StaleEpoch};
+use crate::mapping::lift_rows;
+use crate::page::Account;
+use crate::{Checkpoint, Epoch, Ingest, PageCommit, PageReport, RejectedRow, SnapshotEnd, StaleEpoch, text};
 
 #[async_trait]
 impl Ingest for SqliteStore {
@@ -42,10 +44,11 @@ impl Ingest for SqliteStore {
         .await
     }
 
-    async fn commit_page(&self, page: PageCommit) -> Result<PageReport> {
+    async fn commit_page(&self, mut page: PageCommit) -> Result<PageReport> {
         self.write(move |connection| {
             let transaction = begin(connection)?;
             let account = fence(&transaction, page.epoch)?;
+            lift_rows(&mut page.rows, &of_account(&transaction, account.pk)?)?;
             let mut committer = Committer::new(&transaction, account)?;
             for row in &page.rows {
                 committer.row(page.kind, row)?;

@@ -6,11 +6,12 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use unicrm_core::{Error, ErrorKind, ObjectKind};
 
 use super::failure::Done;
-use super::{schema, text};
+use super::schema;
+use crate::text;
 
 /// Each migration once, in this order; the version of a schema is how many of them it has seen. The tables of the records
 /// are not here: they follow the fields of the objects.
-const MIGRATIONS: &[(&str, &str)] = &[("first tables", FIRST)];
+const MIGRATIONS: &[(&str, &str)] = &[("first tables", FIRST), ("field mappings", FIELD_MAPPINGS)];
 
 const FIRST: &str = "
 PRAGMA application_id = 1970170221;
@@ -86,6 +87,26 @@ CREATE TABLE remote_field_classes (
     hash BLOB NOT NULL,
     UNIQUE (linked_account, kind, hash)
 );
+";
+
+const FIELD_MAPPINGS: &str = "
+CREATE TABLE field_mappings (
+    linked_account INTEGER NOT NULL REFERENCES linked_accounts (pk) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    remote TEXT NOT NULL,
+    type TEXT NOT NULL,
+    modified_at TEXT NOT NULL,
+    PRIMARY KEY (linked_account, kind, name)
+) WITHOUT ROWID;
+
+-- Objects whose records are being made anew from their raw form, and the last record that has been.
+CREATE TABLE projections (
+    linked_account INTEGER NOT NULL REFERENCES linked_accounts (pk) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    after INTEGER NOT NULL,
+    PRIMARY KEY (linked_account, kind)
+) WITHOUT ROWID;
 ";
 
 /// Brings the database up to this version's schema, in one transaction. Nothing is written when it is there already.

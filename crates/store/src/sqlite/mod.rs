@@ -8,14 +8,13 @@ mod encode;
 mod failure;
 mod filter;
 mod ingest;
+mod mappings;
 mod migrate;
 mod pool;
-mod raw;
 mod records;
 mod schema;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -13,8 +13,8 @@ use super::accounts::account_pk;
 use super::decode::{Decoder, select};
 use super::failure::Done;
 use super::schema::table;
-use super::{filter, raw};
-use crate::{Cursor, Include, ListPage, ListRequest, RecordCounts, Records, StoredRecord, references};
+use super::filter;
+use crate::{Cursor, Include, ListPage, ListRequest, RecordCounts, Records, StoredRecord, raw, references};
 
 #[async_trait]
 impl Records for SqliteStore {

@@ -20,75 +20,14 @@
 
 use std::sync::OnceLock;
 
-use unicrm_core::{FieldInfo, FieldType, ObjectKind, Record};
+use unicrm_core::ObjectKind;
 
-/// How a field lies in its table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    Text,
-    Integer,
-    Boolean,
-    Timestamp,
-    Amount,
-    /// Two columns: unified and remote id.
-    Reference,
-    /// Two columns: JSON lists of the references and of their remote ids.
-    References,
-    /// JSON as core writes it.
-    Json,
-    /// JSON that names the classes by number.
-    RemoteFields,
-}
+use crate::layout::{self, DELETED_FLAG, Field, Shape};
 
-/// One field and its columns.
-#[derive(Debug)]
-pub(super) struct Field {
-    pub(super) info: &'static FieldInfo,
-    pub(super) shape: Shape,
-    /// The first or only column.
-    pub(super) column: String,
-    /// The second column, where the shape has one.
-    pub(super) second: Option<String>,
-}
-
-impl Field {
-    fn of(info: &'static FieldInfo) -> Option<Self> {
-        let shape = match info.ty {
-            // These stand in every table under the same names and are the store's own.
-            FieldType::Id | FieldType::RemoteId => return None,
-            FieldType::Timestamp if matches!(info.name, "created_at" | "modified_at") => return None,
-            // The raw record is kept compactly.
-            FieldType::RemoteData => return None,
-            FieldType::RemoteField => Shape::RemoteFields,
-            FieldType::Reference(_) if info.list => Shape::References,
-            FieldType::Reference(_) => Shape::Reference,
-            _ if info.list => Shape::Json,
-            FieldType::Text | FieldType::Enum(_) => Shape::Text,
-            FieldType::Integer => Shape::Integer,
-            FieldType::Boolean => Shape::Boolean,
-            FieldType::Timestamp => Shape::Timestamp,
-            FieldType::Amount => Shape::Amount,
-            // Parts with fields of their own, and whatever core adds.
-            _ => Shape::Json,
-        };
-        let name = info.name;
-        let (column, second) = match shape {
-            Shape::Reference => (format!("{name}_id"), Some(format!("{name}_remote_id"))),
-            Shape::References => (name.to_owned(), Some(format!("{name}_remote_ids"))),
-            _ => (name.to_owned(), None),
-        };
-        Some(Self { info, shape, column, second })
-    }
-
-    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
-        [Some(self.column.as_str()), self.second.as_deref()].into_iter().flatten()
-    }
-
-    fn sql_type(&self) -> &'static str {
-        match self.shape {
-            Shape::Integer | Shape::Boolean => "INTEGER",
-            _ => "TEXT",
-        }
+fn sql_type(field: &Field) -> &'static str {
+    match field.shape {
+        Shape::Integer | Shape::Boolean => "INTEGER",
+        _ => "TEXT",
     }
 }
 
@@ -135,8 +74,8 @@ pub(super) fn table(kind: ObjectKind) -> &'static Table {
 
 impl Table {
     fn of(kind: ObjectKind) -> Self {
-        let name = kind.plural().replace('-', "_");
-        let fields: Vec<_> = Record::fields_of(kind).iter().filter_map(Field::of).collect();
+        let name = layout::table_name(kind);
+        let fields = layout::fields(kind);
         let columns: Vec<_> = fields.iter().flat_map(Field::columns).chain(INSERT_TAIL).collect();
         let marks: Vec<_> = (1..=columns.len()).map(|i| format!("?{i}")).collect();
         let insert = format!("INSERT INTO {name} ({}) VALUES ({})", columns.join(", "), marks.join(", "));
@@ -172,7 +111,7 @@ impl Table {
             ("remote_id", "TEXT NOT NULL"),
         ];
         for field in &self.fields {
-            columns.extend(field.columns().map(|column| (column, field.sql_type())));
+            columns.extend(field.columns().map(|column| (column, sql_type(field))));
         }
         columns.extend([
             ("stamp", "TEXT"),
@@ -216,9 +155,6 @@ impl Table {
         indexes
     }
 }
-
-/// The field that tombstones set, where the object has it.
-pub(super) const DELETED_FLAG: &str = "remote_was_deleted";
 
 #[cfg(test)]
 mod tests {

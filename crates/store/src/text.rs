@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// Appends an instant in RFC 3339 with `Z` and always three digits after the second, so that text order is time order;
 /// nine where three would lose something.
-pub(super) fn push_timestamp(text: &mut String, instant: Timestamp) {
+pub(crate) fn push_timestamp(text: &mut String, instant: Timestamp) {
     // Writing into a string cannot fail.
     let written = if instant.subsec_nanosecond() % 1_000_000 == 0 {
         write!(text, "{instant:.3}")
@@ -18,29 +18,34 @@ pub(super) fn push_timestamp(text: &mut String, instant: Timestamp) {
     debug_assert!(written.is_ok());
 }
 
-pub(super) fn timestamp(instant: Timestamp) -> String {
+pub(crate) fn timestamp(instant: Timestamp) -> String {
     let mut text = String::with_capacity(24);
     push_timestamp(&mut text, instant);
     text
 }
 
-pub(super) fn push_uuid(text: &mut String, id: Uuid) {
+pub(crate) fn push_uuid(text: &mut String, id: Uuid) {
     text.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
 }
 
-/// The time of day, in the precision in which it is stored.
-pub(super) fn now() -> String {
+/// The present, in the precision in which it is stored.
+pub(crate) fn present() -> Timestamp {
     let now = Timestamp::now();
-    timestamp(Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now))
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
-pub(super) fn parse_timestamp(text: &str) -> Result<Timestamp> {
+/// The present as it is stored.
+pub(crate) fn now() -> String {
+    timestamp(present())
+}
+
+pub(crate) fn parse_timestamp(text: &str) -> Result<Timestamp> {
     text.parse().map_err(|source: jiff::Error| {
         Error::new(ErrorKind::Internal, format!("{text:?} is not an instant")).with_source(source)
     })
 }
 
-pub(super) fn parse_uuid(text: &str) -> Result<Uuid> {
+pub(crate) fn parse_uuid(text: &str) -> Result<Uuid> {
     Uuid::try_parse(text).map_err(|source| {
         Error::new(ErrorKind::Internal, format!("{text:?} is not a UUID")).with_source(source)
     })

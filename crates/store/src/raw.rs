@@ -13,19 +13,19 @@ const WORTH_IT: usize = 128;
 const LARGEST: u64 = 1 << 30;
 
 /// Packs raw records, one after the other, with buffers of its own.
-pub(super) struct Packer {
+pub(crate) struct Packer {
     compress: Compress,
     frame: Vec<u8>,
 }
 
 impl Packer {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { compress: Compress::new(Compression::fast(), false), frame: Vec::new() }
     }
 
     /// Frames a raw record, or what a record brings as its `remote_data` when there is none. What is returned is what to
     /// hash, empty when there is nothing; [`Packer::pack`] then packs it.
-    pub(super) fn frame(&mut self, raw: &RawRecord, remote_data: &[RemoteData]) -> &[u8] {
+    pub(crate) fn frame(&mut self, raw: &RawRecord, remote_data: &[RemoteData]) -> &[u8] {
         self.frame.clear();
         let given = raw.pieces().chain(
             remote_data
@@ -41,7 +41,7 @@ impl Packer {
     }
 
     /// Packs what was framed last; none when that was nothing.
-    pub(super) fn pack(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn pack(&mut self) -> Option<Vec<u8>> {
         if self.frame.is_empty() {
             return None;
         }
@@ -64,7 +64,7 @@ impl Packer {
 }
 
 /// The raw record again.
-pub(super) fn unpack(packed: &[u8]) -> Result<RawRecord> {
+pub(crate) fn unpack(packed: &[u8]) -> Result<RawRecord> {
     read(packed).ok_or_else(|| Error::new(ErrorKind::Internal, "the raw record is damaged"))
 }
 
