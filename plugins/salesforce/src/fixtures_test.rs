@@ -58,7 +58,7 @@ enum How {
     Excluded(&'static str),
 }
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let root = std::env::var_os("UNICRM_FIXTURES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
         PathBuf::from,

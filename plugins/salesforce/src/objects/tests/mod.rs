@@ -14,6 +14,7 @@ use super::{
 };
 use crate::read::source::Source;
 
+mod recorded;
 mod roundtrip;
 mod snapshots;
 mod strategies;
