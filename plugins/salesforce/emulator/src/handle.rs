@@ -17,13 +17,15 @@ use crate::schema::{FieldSchema, ObjectSchema, Visibility};
 #[derive(Clone, Debug)]
 pub struct OrgHandle {
     server: Arc<Server>,
+    /// How long ago the transactions of this handle began.
+    age: Duration,
 }
 
 type Outcome<T> = Result<T, SalesforceError>;
 
 impl OrgHandle {
     pub(crate) fn new(server: Arc<Server>) -> Self {
-        Self { server }
+        Self { server, age: Duration::ZERO }
     }
 
     /// Runs blocking work on the org away from the async threads.
@@ -44,7 +46,23 @@ impl OrgHandle {
         &self,
         work: impl FnOnce(&Context<'_>) -> Outcome<T> + Send + 'static,
     ) -> Outcome<T> {
-        self.run(move |org| org.db.write(|conn| work(&Context::new(org, conn, org.schema())))).await
+        let age = self.age;
+        self.run(move |org| {
+            org.db.write(|conn| {
+                let mut context = Context::new(org, conn, org.schema());
+                context.stamp = context.stamp.saturating_sub(age).unwrap_or(context.stamp);
+                work(&context)
+            })
+        })
+        .await
+    }
+
+    /// The same org for transactions that began `age` ago and commit only now: what they create, change and delete is
+    /// stamped with a time that lies behind the stamps of rows which have been visible for a while. Salesforce stamps a row
+    /// when it is saved and shows it when its transaction commits.
+    #[must_use]
+    pub fn committing_late(&self, age: Duration) -> Self {
+        Self { age, ..self.clone() }
     }
 
     /// Creates a record as the API's user would, with all checks and consequences.
@@ -252,6 +270,31 @@ impl OrgHandle {
         self.server.org.hide_object(object);
     }
 
+    /// Gives a field back to the API user's sight.
+    pub fn show_field(&self, object: &str, field: &str) {
+        self.server.org.show_field(object, field);
+    }
+
+    /// Gives an object back to the API user's sight, with all permissions.
+    pub fn show_object(&self, object: &str) {
+        self.server.org.show_object(object);
+    }
+
+    /// Lets sharing keep a record from the API's user: queries, reads by id and replication answer as if there were no such
+    /// record, and nothing says that it is gone.
+    pub fn hide_record(&self, id: &str) {
+        self.server.org.change_sharing(|visibility| {
+            visibility.hidden_records.insert(id.to_owned());
+        });
+    }
+
+    /// Shares a record with the API's user again. Its stamps stay as they are.
+    pub fn show_record(&self, id: &str) {
+        self.server.org.change_sharing(|visibility| {
+            visibility.hidden_records.remove(id);
+        });
+    }
+
     /// Adds a custom object.
     ///
     /// # Errors
@@ -267,6 +310,15 @@ impl OrgHandle {
     pub async fn add_field(&self, object: &str, field: FieldSchema) -> Outcome<()> {
         let object = object.to_owned();
         self.run(move |org| org.change_schema(|schema| schema.add_field(&object, field))).await
+    }
+
+    /// Removes a custom field and its data.
+    ///
+    /// # Errors
+    /// When there is no such field, or the org did not add it.
+    pub async fn remove_field(&self, object: &str, field: &str) -> Outcome<()> {
+        let (object, field) = (object.to_owned(), field.to_owned());
+        self.run(move |org| org.change_schema(|schema| schema.remove_field(&object, &field))).await
     }
 
     /// Adds a validation rule: what fulfils its condition cannot be saved.

@@ -35,7 +35,9 @@ pub(crate) fn updated(call: &Call<'_>, name: &str) -> Answer {
         let rows = statement
             .query_map([span.start.as_millisecond(), span.end.as_millisecond()], |row| row.get(0))
             .map_err(storage)?;
-        rows.collect::<Result<_, _>>().map_err(storage)
+        let mut ids: Vec<String> = rows.collect::<Result<_, _>>().map_err(storage)?;
+        ids.retain(|id| shown(call, id));
+        Ok(ids)
     })?;
     check_count(ids.len())?;
     Ok(ApiResponse::json(200, &json!({ "ids": ids, "latestDateCovered": wire(span.covered) })))
@@ -56,11 +58,12 @@ pub(crate) fn deleted(call: &Call<'_>, name: &str) -> Answer {
         let from = span.start.max(earliest).as_millisecond();
         let rows = statement
             .query_map((&object.name, from, span.end.as_millisecond()), |row| {
-                let at = Timestamp::from_millisecond(row.get(1)?).unwrap_or_default();
-                Ok(json!({ "deletedDate": wire(at), "id": row.get::<_, String>(0)? }))
+                Ok((row.get::<_, String>(0)?, Timestamp::from_millisecond(row.get(1)?).unwrap_or_default()))
             })
             .map_err(storage)?;
-        rows.collect::<Result<_, _>>().map_err(storage)
+        let rows: Vec<_> = rows.collect::<Result<_, _>>().map_err(storage)?;
+        let shared = rows.into_iter().filter(|(id, _)| shown(call, id));
+        Ok(shared.map(|(id, at)| json!({ "deletedDate": wire(at), "id": id })).collect())
     })?;
     check_count(records.len())?;
     let body = json!({
@@ -69,6 +72,11 @@ pub(crate) fn deleted(call: &Call<'_>, name: &str) -> Answer {
         "latestDateCovered": wire(span.covered),
     });
     Ok(ApiResponse::json(200, &body))
+}
+
+/// Whether sharing lets the user know of a record.
+fn shown(call: &Call<'_>, id: &str) -> bool {
+    call.server.org.visibility().sees_record(id)
 }
 
 fn check_count(count: usize) -> Result<(), SalesforceError> {

@@ -58,10 +58,27 @@ impl Org {
         });
     }
 
+    /// Gives a field back to the user's sight.
+    pub(crate) fn show_field(&self, object: &str, field: &str) {
+        let schema = self.schema();
+        let Some(object) = schema.object(object) else { return };
+        let Some(field) = object.field(field) else { return };
+        self.change_visibility(|visibility| {
+            visibility.set_field(&object.name, &field.name, FieldAccess::ALL)
+        });
+    }
+
     /// Takes an object out of the user's sight.
     pub(crate) fn hide_object(&self, object: &str) {
         let schema = self.schema();
         let Some(object) = schema.object(object) else { return };
         self.change_visibility(|visibility| visibility.set_object(&object.name, ObjectAccess::NONE));
+    }
+
+    /// Gives an object back to the user's sight.
+    pub(crate) fn show_object(&self, object: &str) {
+        let schema = self.schema();
+        let Some(object) = schema.object(object) else { return };
+        self.change_visibility(|visibility| visibility.set_object(&object.name, ObjectAccess::ALL));
     }
 }

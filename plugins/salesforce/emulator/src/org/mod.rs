@@ -27,7 +27,7 @@ pub(crate) use load::BulkLoader;
 pub(crate) use row::{columns, table, update as update_row};
 
 use crate::error::SalesforceError;
-use crate::query::ddl::{add_column_sql, create_table_sql};
+use crate::query::ddl::{add_column_sql, create_table_sql, drop_column_sql};
 use crate::schema::{Schema, Visibility};
 use id::IdSequence;
 
@@ -111,6 +111,12 @@ impl Org {
         self.note_metadata_change();
     }
 
+    /// Changes which records the user sees. No describe and no permission changes with that.
+    pub(crate) fn change_sharing(&self, change: impl FnOnce(&mut Visibility)) {
+        let mut visibility = self.visibility.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut visibility));
+    }
+
     /// Adds a duplicate rule.
     pub(crate) fn add_duplicate_rule(&self, rule: DuplicateRule) {
         lock(&self.duplicate_rules).push(rule);
@@ -177,7 +183,8 @@ impl Org {
         *changed = next.max(self.clock.stamp());
     }
 
-    /// Changes the schema and gives new objects their tables and new fields their columns.
+    /// Changes the schema: new objects get their tables, new fields their columns, and the data of fields that are gone
+    /// goes with them.
     pub(crate) fn change_schema(
         &self,
         change: impl FnOnce(&mut Schema) -> Result<(), crate::schema::SchemaError>,
@@ -195,6 +202,9 @@ impl Org {
                 };
                 for field in columns(object).filter(|field| old.field(&field.name).is_none()) {
                     conn.execute_batch(&add_column_sql(object, field)).map_err(storage)?;
+                }
+                for field in columns(old).filter(|field| object.field(&field.name).is_none()) {
+                    conn.execute_batch(&drop_column_sql(old, field)).map_err(storage)?;
                 }
             }
             *self.schema.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(schema);

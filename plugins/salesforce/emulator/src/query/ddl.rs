@@ -34,6 +34,16 @@ pub(crate) fn add_column_sql(object: &ObjectSchema, field: &FieldSchema) -> Stri
     sql
 }
 
+/// Statements that take a field out of its table, with its data.
+pub(crate) fn drop_column_sql(object: &ObjectSchema, field: &FieldSchema) -> String {
+    let index = quote(&format!("{}:{}", object.name, field.name));
+    format!(
+        "DROP INDEX IF EXISTS {index};\nALTER TABLE {} DROP COLUMN {};\n",
+        quote(&object.name),
+        quote(&field.name)
+    )
+}
+
 /// Whether a field has a column: compound fields are put together from their parts.
 pub(crate) fn is_stored(field: &FieldSchema) -> bool {
     !field.ty.is_compound()

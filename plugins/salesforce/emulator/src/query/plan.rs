@@ -135,6 +135,7 @@ pub(super) fn compile_subselect(
     }
     let mut conditions = vec![Sql::new(format!("{} IS NOT NULL", column.sql))];
     conditions.extend(hidden(&tables));
+    conditions.extend(unshared(&tables));
     if let Some(condition) = &query.filter {
         let mut compiler = Compiler::new(&mut tables);
         compiler.nested = true;
@@ -195,6 +196,7 @@ pub(super) fn filter(
         None => require_filter(tables.object, query)?,
     }
     conditions.extend(hidden(tables));
+    conditions.extend(unshared(tables));
     if let Some(scope) = &query.scope {
         conditions.extend(scoped(tables, scope)?);
     }
@@ -210,6 +212,16 @@ fn hidden(tables: &Tables<'_, '_>) -> Vec<Sql> {
         return Vec::new();
     }
     hiding_fields(tables.object).map(|f| Sql::new(format!("{} = 0", tables.root_column(&f.name)))).collect()
+}
+
+/// What sharing keeps from the user is in no query, not even in one for everything.
+fn unshared(tables: &Tables<'_, '_>) -> Option<Sql> {
+    let hidden = &tables.scope.visibility.hidden_records;
+    if hidden.is_empty() {
+        return None;
+    }
+    let text = format!("{} NOT IN ({})", tables.root_column("Id"), vec!["?"; hidden.len()].join(","));
+    Some(Sql { text, values: hidden.iter().cloned().map(Stored::Text).collect() })
 }
 
 fn scoped(tables: &Tables<'_, '_>, scope: &str) -> Result<Option<Sql>, SalesforceError> {

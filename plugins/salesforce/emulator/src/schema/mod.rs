@@ -119,6 +119,25 @@ impl Schema {
         Ok(())
     }
 
+    /// Takes a custom field away, and the child relationship that it made.
+    ///
+    /// # Errors
+    /// When there is no such field, or the org did not add it.
+    pub(crate) fn remove_field(&mut self, object: &str, field: &str) -> Result<(), SchemaError> {
+        let found = self.objects.get_mut(&object.to_ascii_lowercase());
+        let Some(found) = found.filter(|found| found.field(field).is_some_and(|field| field.custom)) else {
+            return Err(SchemaError(format!("{object} has no custom field {field}.")));
+        };
+        let name = found.name.clone();
+        found.fields.retain(|known| !known.name.eq_ignore_ascii_case(field));
+        for parent in self.objects.values_mut() {
+            parent.child_relationships.retain(|child| {
+                !(child.child_object == name && child.field.eq_ignore_ascii_case(field))
+            });
+        }
+        Ok(())
+    }
+
     fn free_custom_prefix(&self) -> Option<String> {
         (0..62 * 62).map(ids::custom_prefix).find(|prefix| !self.by_prefix.contains_key(prefix))
     }

@@ -18,6 +18,8 @@ pub struct Visibility {
     pub fields: BTreeMap<String, BTreeMap<String, FieldAccess>>,
     /// System permissions that the user has, such as `ApiEnabled`.
     pub system: BTreeSet<String>,
+    /// Ids of the records that sharing keeps from the user.
+    pub hidden_records: BTreeSet<String>,
 }
 
 /// Object permissions of a profile.
@@ -116,6 +118,7 @@ impl Visibility {
             objects: BTreeMap::new(),
             fields: BTreeMap::new(),
             system: ADMINISTRATOR.iter().map(|p| (*p).to_owned()).collect(),
+            hidden_records: BTreeSet::new(),
         }
     }
 
@@ -154,6 +157,7 @@ impl Visibility {
             objects: readable.iter().map(|o| ((*o).to_owned(), ObjectAccess::READ)).collect(),
             fields: BTreeMap::new(),
             system: BTreeSet::from(["ApiEnabled".to_owned(), "ApiUserOnly".to_owned()]),
+            hidden_records: BTreeSet::new(),
         }
     }
 
@@ -216,6 +220,12 @@ impl Visibility {
     #[must_use]
     pub fn sees_all(&self, object: &str) -> bool {
         self.has("ViewAllData") || self.has("ModifyAllData") || self.object(object).view_all
+    }
+
+    /// Whether sharing lets the user see a record; the permissions on its object come on top.
+    #[must_use]
+    pub fn sees_record(&self, id: &str) -> bool {
+        !self.hidden_records.contains(id)
     }
 
     /// Changes the permissions on one object.

@@ -16,5 +16,6 @@ mod records;
 mod resources;
 mod rules;
 mod search;
+mod sharing;
 mod soap;
 mod tls;
