@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use unicrm_core::{CredentialStore, LinkedAccountId, ObjectKind, RawRecord, RecordPatch, Result};
+use unicrm_core::{
+    CredentialStore, FieldMapping, LinkedAccountId, ObjectKind, RawRecord, RecordPatch, Result,
+};
 use uuid::Uuid;
 
 use crate::{
     AccountStatus, Checkpoint, Epoch, Include, LinkRequest, LinkedAccount, ListPage, ListRequest, MasterKey,
-    PageCommit, PageReport, RecordCounts, RejectedRow, SnapshotEnd, StoredRecord,
+    PageCommit, PageReport, Projection, RecordCounts, RejectedRow, SnapshotEnd, StoredRecord,
 };
 
 /// The local copy. All its methods are in the traits by concern.
-pub trait Store: LinkedAccounts + Ingest + Records {}
+pub trait Store: LinkedAccounts + Ingest + Records + Mappings {}
 
-impl<T: LinkedAccounts + Ingest + Records> Store for T {}
+impl<T: LinkedAccounts + Ingest + Records + Mappings> Store for T {}
 
 /// Linked accounts and their credentials.
 #[async_trait]
@@ -116,4 +118,47 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// Fills in the remote ids of references that a patch gives by unified id, as far as the linked account has their
     /// records. The guard of core refuses those that stay open, by name.
     async fn resolve_references(&self, account: LinkedAccountId, patch: &mut RecordPatch) -> Result<()>;
+}
+
+/// The field mappings of linked accounts, and the records that they change.
+///
+/// What is committed is mapped by the mappings that hold at that moment. A mapping that is set or removed marks the records
+/// of its object as to be made anew; [`Mappings::project`] does so from their raw form, a page at a time, and goes on where
+/// it was after a restart. The remote is not asked.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use unicrm_core::{FieldMapping, MappedType, ObjectKind};
+/// use unicrm_store::{LinkRequest, LinkedAccounts, Mappings, SqliteStore};
+///
+/// let store = SqliteStore::open_in_memory().await?;
+/// let account = store.link(LinkRequest::new("acme", "memory")).await?;
+/// let mapping = FieldMapping::new(ObjectKind::Contact, "tier", "Tier__c", MappedType::Text)?;
+/// assert!(store.set_field_mapping(account.id, mapping).await?);
+/// while !store.project(account.id, ObjectKind::Contact, 500).await?.done {}
+/// assert!(store.unprojected(account.id).await?.is_empty());
+/// # Ok::<_, unicrm_core::Error>(()) }).unwrap();
+/// ```
+#[async_trait]
+pub trait Mappings: fmt::Debug + Send + Sync {
+    /// The field mappings of a linked account, by object and name.
+    async fn field_mappings(&self, account: LinkedAccountId) -> Result<Vec<FieldMapping>>;
+
+    /// Adds a mapping, or puts it in the place of the one of this object and name; says whether that changed anything.
+    async fn set_field_mapping(&self, account: LinkedAccountId, mapping: FieldMapping) -> Result<bool>;
+
+    /// Removes a mapping; says whether there was one.
+    async fn remove_field_mapping(
+        &self,
+        account: LinkedAccountId,
+        kind: ObjectKind,
+        name: &str,
+    ) -> Result<bool>;
+
+    /// The objects some of whose records are still as an earlier set of mappings made them.
+    async fn unprojected(&self, account: LinkedAccountId) -> Result<Vec<ObjectKind>>;
+
+    /// Makes the next records of an object anew, at most `limit` (1 to 2,000), in one transaction. `modified_at` moves only
+    /// on those that come out different.
+    async fn project(&self, account: LinkedAccountId, kind: ObjectKind, limit: u32) -> Result<Projection>;
 }
