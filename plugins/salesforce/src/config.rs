@@ -59,6 +59,10 @@ pub struct SalesforceConfig {
     /// Labels that are not listed are `OPEN`, and statuses that Salesforce itself calls converted are `QUALIFIED`.
     #[serde(default = "default_lead_statuses", deserialize_with = "read_lead_statuses")]
     pub lead_statuses: BTreeMap<String, LeadStatus>,
+    /// Whether many records are read by Bulk jobs: `"auto"` (the default: when there are enough of them that it saves calls),
+    /// `"always"` (every reading of all records of an object that Bulk offers) or `"never"`.
+    #[serde(default)]
+    pub bulk: BulkUse,
     /// How much may be asked for at once.
     #[serde(default)]
     pub limits: Limits,
@@ -107,6 +111,20 @@ impl fmt::Display for Flow {
     }
 }
 
+/// When records are read by Bulk jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum BulkUse {
+    /// When there are enough records that it saves calls.
+    #[default]
+    Auto,
+    /// For every reading of all records of an object that Bulk offers, also of few.
+    Always,
+    /// Not at all.
+    Never,
+}
+
 /// How much may be asked for at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -117,6 +135,8 @@ pub struct Limits {
     /// Records per page of a query: 200 to 2000; without it, Salesforce decides (up to 2000).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<u32>,
+    /// Records per page of a Bulk job's results: 100 to 250,000, default 10,000. Salesforce may choose another number.
+    pub bulk_records: u32,
     /// Attempts per request, the first included: 1 to 20, default 6.
     pub attempts: u32,
     /// Megabytes per answer, unpacked: 1 to 1024, default 128.
@@ -139,7 +159,7 @@ pub struct Timeouts {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { concurrency: 5, batch_size: None, attempts: 6, answer_megabytes: 128 }
+        Self { concurrency: 5, batch_size: None, bulk_records: 10_000, attempts: 6, answer_megabytes: 128 }
     }
 }
 
@@ -190,11 +210,12 @@ impl SalesforceConfig {
                 return Err(invalid("/locale", "must be a language such as \"en-US\""));
             }
         }
-        let Limits { concurrency, batch_size, attempts, answer_megabytes } = &self.limits;
+        let Limits { concurrency, batch_size, bulk_records, attempts, answer_megabytes } = &self.limits;
         let Timeouts { connect, read, retry } = &self.timeouts;
         let ranges = [
             ("/limits/concurrency", *concurrency as u64, 1..=25),
             ("/limits/batch_size", batch_size.map_or(200, u64::from), 200..=2_000),
+            ("/limits/bulk_records", u64::from(*bulk_records), 100..=250_000),
             ("/limits/attempts", u64::from(*attempts), 1..=20),
             ("/limits/answer_megabytes", *answer_megabytes as u64, 1..=1_024),
             ("/timeouts/connect", *connect, 1..=300),

@@ -32,7 +32,7 @@ use unicrm_core::Registration;
 
 pub use api::ApiVersion;
 pub use capabilities::capabilities;
-pub use config::{Flow, Limits, SalesforceConfig, Timeouts};
+pub use config::{BulkUse, Flow, Limits, SalesforceConfig, Timeouts};
 #[doc(hidden)]
 pub use objects::{laws, measure};
 pub use provider::{INFO, connect};

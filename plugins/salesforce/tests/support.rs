@@ -234,13 +234,18 @@ pub(crate) async fn read_since(provider: &dyn Provider, kind: ObjectKind, waterm
 /// Reads a part to its end through a new connection for each page, with the token as text in between. Errors that say
 /// so are tried again, a few times, from the same token.
 pub(crate) async fn read_restarting(linked: &Linked, part: ReadPart) -> Result<Shown> {
+    read_restarting_with(linked, CLIENT_CREDENTIALS, part).await
+}
+
+/// The same with these members of the configuration.
+pub(crate) async fn read_restarting_with(linked: &Linked, members: &str, part: ReadPart) -> Result<Shown> {
     let mut shown = Shown::default();
     let mut part = part;
     let mut errors = 0;
     loop {
         // More faults of the sign-in in a row than it is tried: then the connection is what is tried again.
         let read = async {
-            let provider = linked.connect_with(CLIENT_CREDENTIALS).await?;
+            let provider = linked.connect_with(members).await?;
             provider.read_page(part.clone()).await
         };
         let page = match read.await {

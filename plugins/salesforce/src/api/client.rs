@@ -9,7 +9,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use unicrm_core::{ConnectRequest, Error, ErrorKind, RawRequest, RawResponse, Usage};
-use unicrm_http::{HttpClient, Replay};
+use unicrm_http::{BodyStream, HttpClient, Replay};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
@@ -430,6 +430,19 @@ impl Client {
         D: Fn(Answer) -> Result<T, Fault>,
     {
         self.0.connection.fetch(usage, call, decode).await
+    }
+
+    /// Sends a request and reads the head of its answer; the body comes as it is read.
+    pub(super) async fn stream<T, D>(
+        &self,
+        usage: &mut Usage,
+        call: &Call<'_>,
+        decode: D,
+    ) -> Result<(T, BodyStream), Fault>
+    where
+        D: Fn(Answer) -> Result<T, Fault>,
+    {
+        self.0.connection.stream(usage, call, decode).await
     }
 }
 

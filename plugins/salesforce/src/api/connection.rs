@@ -10,8 +10,8 @@ use secrecy::ExposeSecret as _;
 use unicrm_core::{CredentialStore, Error, ErrorKind, Quota, Usage};
 use unicrm_http::redact::scrub;
 use unicrm_http::{
-    Attempt, ConcurrencyLimit, HttpClient, Replay, Retrier, RetryPolicy, Token, TokenCache,
-    TransportErrorKind, Verdict,
+    Attempt, BodyStream, ConcurrencyLimit, HttpClient, Replay, Retrier, RetryPolicy, Token, TokenCache,
+    TransportError, TransportErrorKind, Verdict,
 };
 use url::Url;
 
@@ -52,6 +52,8 @@ pub(super) struct Call<'c> {
     pub(super) counts: bool,
     /// Where the body wants the session's id, as older APIs do.
     pub(super) session_at: Option<usize>,
+    /// Whether a good answer's body is read as it comes: [`Connection::stream`].
+    pub(super) streamed: bool,
 }
 
 impl<'c> Call<'c> {
@@ -67,7 +69,15 @@ impl<'c> Call<'c> {
             max: usize::MAX,
             counts: true,
             session_at: None,
+            streamed: false,
         }
+    }
+
+    /// A GET of CSV, read as it comes.
+    pub(super) fn csv(path: impl Into<Cow<'c, str>>) -> Self {
+        let mut call = Self { expect: Expect::Bytes, streamed: true, ..Self::get(path) };
+        call.headers.insert(header::ACCEPT, HeaderValue::from_static("text/csv"));
+        call
     }
 
     /// A change by JSON.
@@ -119,6 +129,8 @@ struct Tally {
     calls: AtomicU64,
     renewed: AtomicBool,
     quota: Mutex<Option<Quota>>,
+    /// The body of the last good answer, when it is read as it comes.
+    body: Mutex<Option<BodyStream>>,
 }
 
 impl Connection {
@@ -181,12 +193,40 @@ impl Connection {
     where
         D: Fn(Answer) -> Result<T, Fault>,
     {
+        self.run(usage, call, decode).await.0
+    }
+
+    /// As [`Connection::fetch`], but the body of a good answer comes chunk by chunk, and reading sees the head alone. What
+    /// happens to the body on its way is for its reader to find and to mend.
+    pub(super) async fn stream<T, D>(
+        &self,
+        usage: &mut Usage,
+        call: &Call<'_>,
+        decode: D,
+    ) -> Result<(T, BodyStream), Fault>
+    where
+        D: Fn(Answer) -> Result<T, Fault>,
+    {
+        let (outcome, body) = self.run(usage, call, decode).await;
+        Ok((outcome?, body.unwrap_or_else(|| BodyStream::from(Bytes::new()))))
+    }
+
+    async fn run<T, D>(
+        &self,
+        usage: &mut Usage,
+        call: &Call<'_>,
+        decode: D,
+    ) -> (Result<T, Fault>, Option<BodyStream>)
+    where
+        D: Fn(Answer) -> Result<T, Fault>,
+    {
         let tally = Tally::default();
         let (counts, decode) = (&tally, &decode);
         let outcome =
             self.retrier.run(call.replay, |number| self.attempt(number, call, counts, decode)).await;
+        let body = tally.body.lock().unwrap_or_else(PoisonError::into_inner).take();
         usage.add(&tally.into_usage(self.refreshes.swap(0, Ordering::Relaxed)));
-        outcome
+        (outcome, body)
     }
 
     async fn attempt<T, D>(
@@ -313,7 +353,7 @@ impl Connection {
 
         tally.attempts.fetch_add(1, Ordering::Relaxed);
         let count = || tally.calls.fetch_add(u64::from(call.counts), Ordering::Relaxed);
-        match self.http.fetch_within(request, call.max.min(self.config.max_answer())).await {
+        match self.receive(request, call, tally).await {
             Ok(response) => {
                 count();
                 if let Some(quota) = quota(response.headers()) {
@@ -342,6 +382,27 @@ impl Connection {
                 Err(Fault::Transport { error, replay: call.replay })
             }
         }
+    }
+
+    /// Reads the whole answer, unless it is a good one whose body is read as it comes.
+    async fn receive(
+        &self,
+        request: http::Request<Bytes>,
+        call: &Call<'_>,
+        tally: &Tally,
+    ) -> Result<http::Response<Bytes>, TransportError> {
+        let max = call.max.min(self.config.max_answer());
+        if !call.streamed {
+            return self.http.fetch_within(request, max).await;
+        }
+        let (parts, body) = self.http.send(request).await?.into_parts();
+        let body = if parts.status.is_success() {
+            *tally.body.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+            Bytes::new()
+        } else {
+            body.collect(max).await?
+        };
+        Ok(http::Response::from_parts(parts, body))
     }
 
     /// A refusal without our token in it, and with the user's name for the advice.

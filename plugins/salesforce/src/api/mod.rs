@@ -1,6 +1,7 @@
 //! Salesforce's REST API: every URL and header that the plugin sends, and the form of every answer.
 
 mod answer;
+mod bulk;
 mod client;
 mod composite;
 mod connection;
@@ -17,6 +18,7 @@ mod soql;
 pub(crate) mod time;
 mod version;
 
+pub(crate) use bulk::{BULK_SINCE, BulkJob, JobState, Layout, ResultPage, Table};
 pub(crate) use client::Client;
 pub(crate) use composite::{SubAnswer, SubAnswers, SubRequest};
 pub(crate) use describe::{Describe, DescribeField, FieldType, GlobalDescribe, GlobalObject, RecordTypeInfo};

@@ -1,6 +1,7 @@
 //! Reading: which queries make up an object, how their pages follow each other, and what becomes of the rows.
 
 mod batch;
+mod bulk;
 mod by_ids;
 mod deleted;
 mod enrich;
@@ -27,6 +28,7 @@ use crate::api::Client;
 use crate::config::SalesforceConfig;
 use crate::objects::MapContext;
 use batch::{Absent, Clock, Ready};
+use bulk::{Jobs, Place, Way};
 use enrich::is_hidden;
 use facts::Facts;
 pub(crate) use facts::Needs;
@@ -54,6 +56,7 @@ pub(crate) struct Reader {
     facts: Facts,
     clock: Clock,
     absent: Absent,
+    jobs: Jobs,
     selections: Mutex<HashMap<(Source, bool), Arc<Selection>>>,
 }
 
@@ -64,6 +67,8 @@ enum Left {
     Rows,
     /// Nothing of this source.
     Nothing,
+    /// More of the same source, when the host comes back.
+    Later,
 }
 
 impl Reader {
@@ -79,6 +84,7 @@ impl Reader {
             facts,
             clock: Clock::default(),
             absent: Absent::default(),
+            jobs: Jobs::default(),
             selections: Mutex::default(),
         }
     }
@@ -134,6 +140,7 @@ impl Reader {
             let (before, delivered) = (cursor.clone(), rows.len());
             match self.step(&mut usage, part, marks, ready, &mut cursor, &mut rows).await {
                 Ok(Left::Rows) => {}
+                Ok(Left::Later) => break,
                 Ok(Left::Nothing) => {
                     if !advance(&sources, marks, &mut cursor) {
                         let watermark = Marks::new(cursor.marks).to_watermark()?;
@@ -171,6 +178,14 @@ impl Reader {
             self.gone_for_good(usage, source, since, ready.deleted.remove(&source), cursor, rows).await?;
             return Ok(Left::Nothing);
         }
+        if let Some(Way::Bulk(_)) = cursor.way {
+            return self.by_job(usage, part, since, cursor, rows).await;
+        }
+        let undecided = cursor.way.is_none() && cursor.after.is_none() && cursor.locator.is_none();
+        if undecided && self.begins_with_a_job(usage, part, source, since).await? {
+            cursor.way = Some(Way::Bulk(Place::default()));
+            return Ok(Left::Rows);
+        }
         let usual = self.config.limits.batch_size.or((source == Source::ContentNote).then_some(NOTES));
         let ask = Ask { shape: part.shape, since, size: PageSize::of(part.page_size, usual) };
         let fetched = self.fetch(usage, ask, ready.pages.remove(&source), cursor).await?;
@@ -183,6 +198,11 @@ impl Reader {
         let moved = converted.last.is_some();
         if let Some(last) = converted.last {
             cursor.after = Some(last);
+        }
+        if undecided && moved && self.goes_on_with_a_job(&fetched) {
+            (cursor.full, cursor.window) = (false, None);
+            cursor.way = Some(Way::Bulk(Place::default()));
+            return Ok(Left::Rows);
         }
         cursor.locator = fetched.page.next;
         if cursor.locator.is_some() {

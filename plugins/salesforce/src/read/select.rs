@@ -95,11 +95,7 @@ impl Selection {
 
     /// The query for the rows after a cursor's keyset, within its window.
     pub(crate) fn rows(&self, cursor: &Cursor, since: Option<Timestamp>, limit: Option<u32>) -> Soql {
-        let mut conditions: Vec<Condition> = self.filter(false).into_iter().collect();
-        match &cursor.after {
-            Some(keyset) => conditions.extend(self.after(keyset)),
-            None => conditions.extend(since.map(|since| Condition::ge(self.stamp, Literal::DateTime(since)))),
-        }
+        let mut conditions = self.left(cursor, since);
         if let Some(until) = cursor.window.and_then(|window| window.until) {
             conditions.push(Condition::le(self.stamp, Literal::DateTime(until)));
         }
@@ -108,6 +104,22 @@ impl Selection {
             Some(limit) => soql.limit(limit),
             None => soql,
         }
+    }
+
+    /// The query for all rows after a cursor's keyset, in no order: Salesforce cuts a job into parts that run at once only
+    /// when it need not sort.
+    pub(crate) fn unordered(&self, cursor: &Cursor, since: Option<Timestamp>) -> Soql {
+        self.select(self.left(cursor, since))
+    }
+
+    /// What rows meet that are left behind a cursor.
+    fn left(&self, cursor: &Cursor, since: Option<Timestamp>) -> Vec<Condition> {
+        let mut conditions: Vec<Condition> = self.filter(false).into_iter().collect();
+        match &cursor.after {
+            Some(keyset) => conditions.extend(self.after(keyset)),
+            None => conditions.extend(since.map(|since| Condition::ge(self.stamp, Literal::DateTime(since)))),
+        }
+        conditions
     }
 
     /// The query for the rows with these remote ids.

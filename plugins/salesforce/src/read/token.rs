@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use unicrm_core::{Error, ErrorKind, ObjectKind, PageToken, Shape, Watermark};
 
+use super::bulk::Way;
 use super::source::Source;
 use crate::api::Locator;
 
@@ -33,6 +34,9 @@ pub(crate) struct Cursor {
     /// The server's own place, as a path: the host may change meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) locator: Option<Locator>,
+    /// How the rows of this source are read, where that is not by REST as it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) way: Option<Way>,
     /// The last row delivered of this source. What the server forgets is found again from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<Keyset>,
@@ -145,6 +149,7 @@ impl Cursor {
             source,
             phase: Phase::Rows,
             locator: None,
+            way: None,
             after: None,
             full: false,
             window: None,
@@ -159,6 +164,7 @@ impl Cursor {
         self.source = source;
         self.phase = phase;
         self.locator = None;
+        self.way = None;
         self.after = None;
         self.full = false;
         self.window = None;

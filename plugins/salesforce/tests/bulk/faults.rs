@@ -1,0 +1,416 @@
+//! Bad days of jobs: all rows arrive, by the same job, by another one or by REST.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use unicrm_core::{ErrorKind, ObjectKind, ProviderExt, ReadPart};
+use unicrm_salesforce_emulator::{Fault, FaultRule, Resource};
+
+use super::{connect, contacts, jobs};
+use crate::support::{Linked, Shown, read_all, read_restarting_with};
+
+/// The faults of reading by Bulk: what happens, what is done, and the test that shows it.
+pub(crate) const ROWS: &[(&str, &str, &str)] = &[
+    (
+        "Object not supported (`INVALIDENTITY`)",
+        "REST reads it, and Bulk is not asked again for an hour",
+        "a_job_that_is_refused_is_left_to_rest",
+    ),
+    (
+        "Compound fields, base64 fields, sub-queries",
+        "never in a job's query: the parts are selected; activities with several people stay with REST",
+        "a_job_selects_what_jobs_can_give",
+    ),
+    ("403 when the job is made", "REST reads it", "a_job_that_is_refused_is_left_to_rest"),
+    (
+        "Daily limits of Bulk (`EXCEEDEDQUOTA`, `LIMIT_EXCEEDED`)",
+        "REST reads it, and Bulk is not asked again for an hour",
+        "a_job_that_is_refused_is_left_to_rest",
+    ),
+    (
+        "Job `Failed`",
+        "its `errorMessage` is read; REST reads it, with smaller queries where time ran out",
+        "a_job_that_fails_is_left_to_rest",
+    ),
+    ("Job `Aborted`", "another job; after a second time, REST", "a_job_that_is_aborted_is_made_once_more"),
+    ("Job never ends", "after an hour it is aborted, and REST reads it", "a_job_that_never_ends_is_given_up"),
+    (
+        "Job or its results are gone (404, 409, 410)",
+        "another job; after a second time, REST",
+        "a_job_that_is_gone_is_made_once_more",
+    ),
+    (
+        "`Sforce-Locator` or `Sforce-NumberOfRecords` missing",
+        "the page is asked for again; then REST",
+        "a_page_without_its_head_is_not_believed",
+    ),
+    (
+        "Body complete but rows missing",
+        "counted against `Sforce-NumberOfRecords`: the page is asked for again; then REST",
+        "a_short_page_is_not_believed",
+    ),
+    (
+        "Job counts disagree",
+        "all pages together are counted against `numberRecordsProcessed`; REST reads what does not agree",
+        "a_short_page_is_not_believed",
+    ),
+    (
+        "Body cut, stalled, mislabelled; maintenance page; outage; session over",
+        "asked for again, from the last row that arrived",
+        "passing_faults_lose_nothing",
+    ),
+    (
+        "Result pages in parallel",
+        "`resultPages`: two pages at once, delivered in order",
+        "a_job_outlives_the_process_that_made_it",
+    ),
+    (
+        "Result life, crash",
+        "job and place are in the page token: the next process goes on with the same job",
+        "a_job_outlives_the_process_that_made_it",
+    ),
+    (
+        "CSV null, `NA`, quoted newlines, CRLF, exponents, `5.0`",
+        "read by a real reader of CSV and by the describe's types: the same record as by REST",
+        "any_values_are_the_same_by_rest_and_by_job",
+    ),
+    ("Header-only or empty CSV", "no rows", "a_job_without_records_is_an_empty_reading"),
+    (
+        "Daily quota of API calls in the middle",
+        "a typed stop; the same job goes on afterwards",
+        "a_used_up_quota_stops_and_the_same_job_goes_on",
+    ),
+];
+
+/// An error of any kind.
+fn error(status: u16, code: &str) -> Fault {
+    Fault::Error { status, code: code.to_owned(), message: "Injected.".to_owned() }
+}
+
+/// Reads the contacts by a job with a fault, and says how many jobs were made.
+async fn over(linked: &Linked, rule: FaultRule) -> (Shown, usize) {
+    linked.emulator.log().clear();
+    linked.emulator.faults().add(rule);
+    let shown = contacts(&*connect(linked).await).await;
+    assert!(linked.emulator.faults().struck() > 0, "the fault struck");
+    linked.emulator.faults().clear();
+    (shown, jobs(linked, "POST"))
+}
+
+#[test]
+fn each_row_names_a_test_that_exists() {
+    let sources = [include_str!("faults.rs"), include_str!("mod.rs"), include_str!("same.rs")].concat();
+    for (title, _, test) in ROWS {
+        assert!(sources.contains(&format!("fn {test}(")), "{title}: {test}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_refused_is_left_to_rest() {
+    let linked = Linked::with_contacts(350).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    for fault in [
+        error(400, "INVALIDENTITY"),
+        error(400, "API_ERROR"),
+        error(400, "FUNCTIONALITY_NOT_ENABLED"),
+        error(400, "LIMIT_EXCEEDED"),
+        error(403, "INSUFFICIENT_ACCESS"),
+        Fault::BulkDailyJobs,
+        Fault::BulkDailyVolume,
+    ] {
+        linked.emulator.log().clear();
+        linked.emulator.faults().add(FaultRule::new(Resource::BulkQuery, fault.clone()));
+        let provider = connect(&linked).await;
+        contacts(&*provider).await.assert_whole(ObjectKind::Contact, &expected);
+        assert_eq!(linked.emulator.faults().struck(), 1, "{fault:?}");
+        // It is remembered: the next reading does not ask again.
+        contacts(&*provider).await.assert_whole(ObjectKind::Contact, &expected);
+        assert_eq!(jobs(&linked, "POST"), 1, "{fault:?}");
+        linked.emulator.faults().clear();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_selects_what_jobs_can_give() {
+    let linked = Linked::with_contacts(120).await;
+    for kind in ObjectKind::ALL {
+        linked.emulator.log().clear();
+        read_all(&*connect(&linked).await, kind).await.assert_whole(kind, &linked.expected(kind).await);
+        // The emulator refuses compounds, bytes and sub-queries with 400, as Salesforce does.
+        let log = linked.emulator.log().entries();
+        let refused = log.iter().filter(|entry| entry.resource == Resource::BulkQuery && entry.status >= 400);
+        assert_eq!(refused.count(), 0, "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_fails_is_left_to_rest() {
+    let linked = Linked::with_contacts(350).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    for message in [
+        "InvalidBatch : Failed to process query: QUERY_TIMEOUT: too long",
+        "Retried more than fifteen times",
+        "",
+    ] {
+        let rule = FaultRule::new(Resource::BulkQuery, Fault::JobFailed { message: message.to_owned() });
+        let (shown, made) = over(&linked, rule).await;
+        shown.assert_whole(ObjectKind::Contact, &expected);
+        assert_eq!(made, 1, "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_aborted_is_made_once_more() {
+    let linked = Linked::with_contacts(350).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    for (times, jobs) in [(1, 2), (2, 2)] {
+        let rule = FaultRule::new(Resource::BulkQuery, Fault::JobAborted).times(times);
+        let (shown, made) = over(&linked, rule).await;
+        shown.assert_whole(ObjectKind::Contact, &expected);
+        assert_eq!(made, jobs, "aborted {times} times");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_never_ends_is_given_up() {
+    let linked = Linked::with_contacts(350).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    linked.emulator.faults().add(FaultRule::new(Resource::BulkQuery, Fault::JobEndless));
+    let provider = connect(&linked).await;
+    let part = ReadPart::all(ObjectKind::Contact);
+    // The job is made, and then an hour goes by.
+    let page = provider.read_page(part.clone()).await.unwrap();
+    assert!(page.rows.is_empty(), "nothing before the job");
+    assert_eq!(jobs(&linked, "POST"), 1);
+    linked.org().advance_clock(Duration::from_secs(3_700));
+    let part = part.after(page.next_token().cloned().expect("a token"));
+    let shown = crate::support::read(&*provider, part).await.unwrap();
+    shown.assert_whole(ObjectKind::Contact, &expected);
+    assert_eq!((jobs(&linked, "POST"), jobs(&linked, "PATCH")), (1, 1), "it is aborted and not made again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_is_not_kept_waiting_by_a_job() {
+    let linked = Linked::with_contacts(350).await;
+    linked.emulator.faults().add(FaultRule::new(Resource::BulkQuery, Fault::JobEndless));
+    let provider = connect(&linked).await;
+    let part = ReadPart::all(ObjectKind::Contact);
+    let page = provider.read_page(part.clone()).await.unwrap();
+    let token = page.next_token().cloned().expect("a token");
+    let begun = std::time::Instant::now();
+    let page = provider.read_page(part.after(token.clone())).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(page.rows.is_empty());
+    assert_ne!(page.next_token(), Some(&token), "tokens do not repeat");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_gone_is_made_once_more() {
+    let linked = Linked::with_contacts(550).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    for resource in [Resource::BulkStatus, Resource::BulkResults] {
+        for fault in [
+            error(404, "NOT_FOUND"),
+            error(409, "API_ERROR"),
+            error(400, "INVALIDJOBSTATE"),
+            Fault::VersionRetired,
+        ] {
+            let name = format!("{resource:?} {fault:?}");
+            // The list of pages and the first page pass.
+            let after = if resource == Resource::BulkResults { 2 } else { 0 };
+            let (shown, made) = over(&linked, FaultRule::new(resource, fault.clone()).after(after)).await;
+            shown.assert_whole(ObjectKind::Contact, &expected);
+            assert_eq!(made, 2, "{name}");
+            let (shown, made) = over(&linked, FaultRule::new(resource, fault).after(after).forever()).await;
+            shown.assert_whole(ObjectKind::Contact, &expected);
+            assert_eq!(made, 2, "{name}, for ever");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_without_its_head_is_not_believed() {
+    let linked = Linked::with_contacts(550).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    for rule in [
+        FaultRule::new(Resource::BulkResults, Fault::LocatorHeaderMissing).after(2),
+        FaultRule::new(Resource::BulkResults, Fault::LocatorHeaderMissing).after(2).forever(),
+    ] {
+        let (shown, made) = over(&linked, rule).await;
+        shown.assert_whole(ObjectKind::Contact, &expected);
+        assert_eq!(made, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_page_is_not_believed() {
+    let linked = Linked::with_contacts(550).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    for rows in [1, 60, 1_000] {
+        for after in [1, 3] {
+            let rule = FaultRule::new(Resource::BulkResults, Fault::ResultRowsLost { rows }).after(after);
+            let (shown, made) = over(&linked, rule.clone()).await;
+            shown.assert_whole(ObjectKind::Contact, &expected);
+            assert_eq!(made, 1);
+            let (shown, made) = over(&linked, rule.forever()).await;
+            shown.assert_whole(ObjectKind::Contact, &expected);
+            assert_eq!(made, 1, "REST reads what the job does not give");
+        }
+    }
+}
+
+/// Faults of the way that pass.
+fn passing() -> Vec<Fault> {
+    vec![
+        Fault::SessionExpired,
+        Fault::NotAcceptable,
+        Fault::TooManyRequests { retry_after: Some(1) },
+        Fault::ServerUnavailable,
+        Fault::ServerUnavailablePage,
+        Fault::MaintenancePage,
+        Fault::LoginPage,
+        Fault::BodyCut { chunked: false },
+        Fault::BodyCut { chunked: true },
+        Fault::GzipMislabelled,
+        Fault::GzipTwice,
+        Fault::BodyStalled { milliseconds: 300 },
+        Fault::ConnectionClosed,
+        Fault::ConnectionReset,
+        Fault::UnknownException,
+        Fault::ConcurrentRequests,
+        Fault::TransactionSecurity,
+        Fault::InstanceMoved { redirect: None },
+        Fault::InstanceMoved { redirect: Some(302) },
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passing_faults_lose_nothing() {
+    let linked = Linked::with_contacts(550).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    for fault in passing() {
+        for (resource, after) in [
+            (Resource::BulkQuery, 0),
+            (Resource::BulkStatus, 0),
+            (Resource::BulkResults, 0),
+            (Resource::BulkResults, 3),
+        ] {
+            let (shown, made) = over(&linked, FaultRule::new(resource, fault.clone()).after(after)).await;
+            shown.assert_whole(ObjectKind::Contact, &expected);
+            assert_eq!(
+                made,
+                if resource == Resource::BulkQuery { made } else { 1 },
+                "{resource:?} {fault:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_used_up_quota_stops_and_the_same_job_goes_on() {
+    let linked = Linked::with_contacts(550).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    for after in 0..6 {
+        linked.emulator.log().clear();
+        let provider = connect(&linked).await;
+        let mut part = ReadPart::all(ObjectKind::Contact).page_size(60);
+        let mut shown = Shown::default();
+        linked
+            .emulator
+            .faults()
+            .add(FaultRule::new(Resource::Any, Fault::TotalRequests).after(after).forever());
+        let error = loop {
+            match provider.read_page(part.clone()).await {
+                Err(error) => break error,
+                Ok(page) => {
+                    let token = page.next_token().cloned().expect("no end without the rest");
+                    page.rows.into_iter().for_each(|row| shown.take(row));
+                    part = part.after(token);
+                }
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::QuotaExhausted, "{error:?}");
+        linked.emulator.faults().clear();
+        let rest = crate::support::read(&*provider, part).await.unwrap();
+        shown.live.extend(rest.live);
+        shown.gone.extend(rest.gone);
+        shown.assert_whole(ObjectKind::Contact, &expected);
+        let refused = linked
+            .emulator
+            .log()
+            .entries()
+            .iter()
+            .filter(|entry| entry.resource == Resource::BulkQuery && entry.status != 200)
+            .count();
+        assert_eq!(jobs(&linked, "POST") - refused, 1, "one job, after {after}");
+    }
+}
+
+#[test]
+fn no_sequence_of_faults_of_jobs_loses_a_row() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let linked = runtime.block_on(Linked::with_contacts(450));
+    let of_jobs = prop_oneof![
+        Just(Fault::JobAborted),
+        Just(Fault::JobFailed { message: "InternalServerError".to_owned() }),
+        Just(Fault::BulkDailyJobs),
+    ];
+    let of_results = prop_oneof![
+        (1_u64..150).prop_map(|rows| Fault::ResultRowsLost { rows }),
+        Just(Fault::LocatorHeaderMissing),
+        Just(error(404, "NOT_FOUND")),
+    ];
+    // What ends the session is refused as a login when it comes twice in a row.
+    let way: Vec<Fault> = passing()
+        .into_iter()
+        .filter(|fault| {
+            !matches!(
+                fault,
+                Fault::SessionExpired | Fault::InstanceMoved { .. } | Fault::TooManyRequests { .. }
+            )
+        })
+        .collect();
+    let resources =
+        prop::sample::select(vec![Resource::BulkQuery, Resource::BulkStatus, Resource::BulkResults]);
+    let rules = prop_oneof![
+        of_jobs.prop_map(|fault| FaultRule::new(Resource::BulkQuery, fault)),
+        of_results.prop_map(|fault| FaultRule::new(Resource::BulkResults, fault)),
+        (resources, prop::sample::select(way)).prop_map(|(resource, fault)| FaultRule::new(resource, fault)),
+    ];
+    let rules = (rules, 0_u64..8, 1_u64..3).prop_map(|(rule, after, times)| rule.after(after).times(times));
+    let kinds = prop::sample::select(vec![
+        ObjectKind::Contact,
+        ObjectKind::Account,
+        ObjectKind::Task,
+        ObjectKind::Lead,
+    ]);
+    let sizes = prop_oneof![Just(None), Just(Some(30)), Just(Some(200))];
+    let cases = std::env::var("UNICRM_BULK_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let mut runner = TestRunner::new(Config {
+        cases,
+        max_shrink_iters: 20,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let outcome = runner.run(&(kinds, prop::collection::vec(rules, 1..6), sizes), |(kind, rules, size)| {
+        let faults = linked.emulator.faults();
+        faults.clear();
+        rules.into_iter().for_each(|rule| faults.add(rule));
+        let mut part = ReadPart::all(kind);
+        part.page_size = size;
+        let (shown, expected) = runtime.block_on(async {
+            let shown = read_restarting_with(&linked, super::ALWAYS, part).await;
+            faults.clear();
+            (shown, linked.expected(kind).await)
+        });
+        let shown = shown.map_err(|error| TestCaseError::fail(format!("{error:?}")))?;
+        prop_assert!(shown.rejected.is_empty(), "{:?}", shown.rejected);
+        prop_assert_eq!(shown.live_ids(), expected.live);
+        prop_assert_eq!(shown.gone_ids(), expected.deleted);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
