@@ -20,6 +20,9 @@ const KEYED: CapabilitySet = CapabilitySet::of(&[Capability::Upsert]);
 
 const CONVERTING: CapabilitySet = CapabilitySet::of(&[Capability::Convert]);
 
+const SEARCHING: CapabilitySet =
+    CapabilitySet::of(&[Capability::SearchPhone, Capability::SearchEmail, Capability::SearchText]);
+
 /// What the plugin can do at the most. A linked account may see less: the access report says what.
 #[must_use]
 pub fn capabilities() -> Capabilities {
@@ -28,7 +31,12 @@ pub fn capabilities() -> Capabilities {
         ObjectKind::User | ObjectKind::Stage | ObjectKind::EngagementType => READING,
         // Notes can have no field that holds a key.
         ObjectKind::Note => READING_WITH_DELETIONS.and(WRITING),
-        ObjectKind::Lead => READING_WITH_DELETIONS.and(WRITING).and(KEYED).and(CONVERTING),
+        ObjectKind::Account | ObjectKind::Contact => {
+            READING_WITH_DELETIONS.and(WRITING).and(KEYED).and(SEARCHING)
+        }
+        ObjectKind::Lead => {
+            READING_WITH_DELETIONS.and(WRITING).and(KEYED).and(SEARCHING).and(CONVERTING)
+        }
         _ => READING_WITH_DELETIONS.and(WRITING).and(KEYED),
     };
     let custom = CapabilitySet::of(&[Capability::Read, Capability::ReadByIds, Capability::Describe]);

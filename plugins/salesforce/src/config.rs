@@ -8,6 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use unicrm_core::{Error, ErrorKind, Json, LeadStatus, Result};
 use url::{Host, Url};
+use unicrm_phone::Region;
 
 use crate::api::ApiVersion;
 
@@ -60,6 +61,9 @@ pub struct SalesforceConfig {
     #[serde(default = "default_lead_statuses", deserialize_with = "read_lead_statuses")]
     pub lead_statuses: BTreeMap<String, LeadStatus>,
     /// Whether many records are read by Bulk jobs: `"auto"` (the default: when there are enough of them that it saves calls),
+    /// The country of phone numbers that are written without a country code: two letters such as `"DE"`, default `"US"`.
+    #[serde(default)]
+    pub phone_region: Region,
     /// `"always"` (every reading of all records of an object that Bulk offers) or `"never"`.
     #[serde(default)]
     pub bulk: BulkUse,
@@ -392,6 +396,7 @@ mod tests {
             let config = read(&format!(r#"{text},"flow":"{flow}"}}"#)).unwrap();
             assert_eq!((config.flow, declared.name), (flow, flow.as_str()));
         }
+            (r#"{"client_id":"a","phone_region":"Germany"}"#, "/phone_region", "two letters"),
         assert_eq!(crate::INFO.auth_flows.len(), 5);
     }
 

@@ -27,6 +27,7 @@ mod provider;
 mod read;
 mod schema;
 mod write;
+mod search;
 
 use unicrm_core::Registration;
 

@@ -15,6 +15,7 @@ use crate::config::SalesforceConfig;
 use crate::custom::Custom;
 use crate::objects::MAPPINGS;
 use crate::read::Reader;
+use crate::search::Searcher;
 use crate::write::Writer;
 use crate::{access, schema};
 
@@ -145,8 +146,10 @@ impl Provider for Salesforce {
         Ok(self.reader.read(request.into_parts()).await)
     }
 
-    async fn search(&self, _request: SearchRequest) -> Result<Page> {
-        Err(unsupported("searching"))
+    async fn search(&self, request: SearchRequest) -> Result<Page> {
+        let region = self.client.config().phone_region;
+        let searcher = Searcher { client: &self.client, reader: &self.reader, region };
+        searcher.search(&request).await
     }
 
     async fn write(&self, request: WriteRequest) -> Result<WriteReport> {

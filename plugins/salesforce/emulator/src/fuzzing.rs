@@ -1,5 +1,6 @@
-//! Ways in to the SOQL parser for the fuzz targets in `fuzz/`.
+//! Ways in to the parsers of SOQL and SOSL, for fuzz targets and for tests of those who build queries.
 
+pub use crate::http::search::reading::{Searched, searched, words_of};
 use crate::soql::ast::{Condition, Operand};
 use crate::soql::literal::Value;
 use crate::soql::parse;

@@ -31,7 +31,6 @@
 
 mod emulator;
 mod error;
-#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod handle;
@@ -52,5 +51,5 @@ pub use http::{
 pub use org::{Conversion, Converted, DuplicateRule, Record, ValidationRule, Value};
 pub use schema::ids::{is_valid as is_valid_id, salesforce_id, widen as widen_id};
 pub use schema::visibility::{FieldAccess, ObjectAccess};
-pub use schema::{Features, FieldSchema, FieldType, ObjectSchema, PicklistValue, Visibility};
+pub use schema::{Features, FieldSchema, FieldType, ObjectSchema, PicklistValue, RecordType, Visibility};
 pub use seed::TreeError;

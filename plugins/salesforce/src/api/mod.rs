@@ -14,8 +14,10 @@ mod limits;
 mod query;
 mod replication;
 mod soap;
+mod search;
 mod soql;
 pub(crate) mod time;
+mod sosl;
 mod version;
 
 pub(crate) use bulk::{BULK_SINCE, BulkJob, JobState, Layout, ResultPage, Table};
@@ -28,8 +30,10 @@ pub(crate) use query::{Locator, QueryOptions, QueryPage};
 pub(crate) use replication::{Deleted, DeletedRecord};
 pub(crate) use soap::{Conversion, LeadConvert, MAX_LEADS};
 pub(crate) use soql::{Condition, Literal, Order, Soql};
+pub(crate) use search::Hit;
 pub(crate) use time::{datetime_text, midnight, parse_date, parse_datetime, remote_datetime_text, utc_date};
 pub use version::ApiVersion;
+pub(crate) use sosl::{MOST_RECORDS, Sosl, Within};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

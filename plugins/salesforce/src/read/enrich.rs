@@ -283,7 +283,7 @@ impl Reader {
 }
 
 /// Whether the object is not there for this user.
-pub(super) fn is_hidden(fault: &Fault) -> bool {
+pub(crate) fn is_hidden(fault: &Fault) -> bool {
     matches!(fault.code(), Some(Code::InvalidType | Code::NotFound))
 }
 

@@ -19,7 +19,7 @@ use crate::schema::sobject_facts;
 const MENDINGS: u32 = 8;
 
 /// Rows a page that the server takes a wish for; smaller pages need a limit of their own.
-const BATCH: std::ops::RangeInclusive<u32> = 200..=2_000;
+pub(super) const BATCH: std::ops::RangeInclusive<u32> = 200..=2_000;
 
 /// Before Salesforce there was nothing to stamp.
 const FIRST_STAMP: i64 = 915_148_800;
@@ -193,7 +193,7 @@ pub(super) fn unreadable(source: Source, fault: Fault) -> Error {
 }
 
 /// The error of an object that is not there for this user.
-pub(super) fn unavailable(source: Source) -> Error {
+pub(crate) fn unavailable(source: Source) -> Error {
     let sobject = source.sobject();
     let kind = source.kind();
     Error::new(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use unicrm_core::{Error, ErrorKind, Shape};
 
+use super::matching::Wanted;
 use super::source::Source;
 use super::token::{Cursor, Keyset};
 use crate::api::{Condition, Describe, DescribeField, FieldType, Literal, Order, Soql};
@@ -126,6 +127,11 @@ impl Selection {
     pub(crate) fn by_ids(&self, ids: &[String]) -> Soql {
         let listed = Condition::in_(self.source.remote_id_field(), ids.iter().map(|id| self.remote_id(id)));
         self.select(self.filter(true).into_iter().chain([listed]).collect())
+    }
+
+    /// The query for rows that meet a condition.
+    pub(super) fn matching(&self, wanted: &Wanted) -> Soql {
+        self.select(self.filter(true).into_iter().chain([wanted.condition.clone()]).collect()).limit(wanted.limit)
     }
 
     /// The query for the number of live rows.

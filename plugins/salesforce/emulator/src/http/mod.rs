@@ -21,7 +21,7 @@ mod pipeline;
 mod query;
 mod replication;
 mod rules;
-mod search;
+pub(crate) mod search;
 mod soap;
 mod sobject;
 mod stream;

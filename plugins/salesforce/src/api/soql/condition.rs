@@ -13,6 +13,8 @@ pub(crate) enum Condition {
     Listed { field: String, not: bool, values: Vec<Literal> },
     /// A text field against a text with anything before or after it, case ignored.
     Like { field: String, text: String, anything_before: bool, anything_after: bool },
+    /// A text field that holds these texts in this order, with anything before, between and after them.
+    InOrder { field: String, texts: Vec<String> },
     /// All of them; none of them is always met.
     All(Vec<Condition>),
     /// One of them at least; none of them is never met.
@@ -109,6 +111,11 @@ impl Condition {
         Self::Listed { field: field.into(), not: true, values: values.into_iter().collect() }
     }
 
+    /// The text holds these texts in this order, whatever is before, between and after them.
+    pub(crate) fn in_order(field: impl Into<String>, texts: Vec<String>) -> Self {
+        Self::InOrder { field: field.into(), texts }
+    }
+
     /// All of these.
     pub(crate) fn and(conditions: impl IntoIterator<Item = Self>) -> Self {
         Self::All(conditions.into_iter().collect())
@@ -168,6 +175,16 @@ impl Condition {
                 out.push_str(if *anything_before { "%" } else { "" });
                 write_escaped(out, text, escaped_in_pattern);
                 out.push_str(if *anything_after { "%'" } else { "'" });
+                Ok(())
+            }
+            Self::InOrder { field, texts } => {
+                out.push_str(checked_path(field)?);
+                out.push_str(" LIKE '%");
+                for text in texts {
+                    write_escaped(out, text, escaped_in_pattern);
+                    out.push('%');
+                }
+                out.push('\'');
                 Ok(())
             }
             Self::All(parts) => write_joined(out, " AND ", parts.iter().filter(|part| !part.is_always())),

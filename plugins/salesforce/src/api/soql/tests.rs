@@ -46,6 +46,13 @@ fn counts_numbers_and_patterns() {
 }
 
 #[test]
+fn texts_in_order_have_wildcards_around_them_alone() {
+    let texts = ["5", "50%", "'"].map(str::to_owned).to_vec();
+    let soql = Soql::select("Lead").fields(["Id"]).filter(Condition::in_order("Phone", texts));
+    assert_eq!(text(&soql), r"SELECT Id FROM Lead WHERE Phone LIKE '%5%50\%%\'%'");
+}
+
+#[test]
 fn empty_lists_and_groups_keep_their_meaning() {
     let filtered = |condition| text(&Soql::select("Task").fields(["Id"]).filter(condition));
     let plain = "SELECT Id FROM Task";
@@ -76,6 +83,7 @@ fn names_are_checked_everywhere() {
         Soql::select("User").fields(["Id"]).filter(Condition::eq(bad, Literal::Null)),
         Soql::select("User").fields(["Id"]).filter(Condition::in_(bad, [Literal::Null])),
         Soql::select("User").fields(["Id"]).filter(Condition::contains(bad, "x")),
+        Soql::select("User").fields(["Id"]).filter(Condition::in_order(bad, vec![])),
         Soql::select("User").fields(["Id"]).order_by([Order::ascending(bad)]),
         Soql::select("User").fields(["a.b.c.d.e.f.g"]),
         Soql::select("User").fields(["a..b"]),

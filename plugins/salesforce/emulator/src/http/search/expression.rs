@@ -1,6 +1,7 @@
 //! The words between the braces of `FIND {..}`: terms, phrases, wildcards and operators, and what they match.
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
 
 use super::malformed;
 use crate::error::SalesforceError;
@@ -100,6 +101,12 @@ impl Word {
             .iter()
             .map(|letter| matches!(letter, Letter::Char(c) if c.is_ascii_digit()).then(|| letter.char()))
             .collect()
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|letter| f.write_char(letter.char()))
     }
 }
 
@@ -257,6 +264,11 @@ fn bare(chars: &mut Chars<'_>, text: &str) -> Result<Vec<Letter>, SalesforceErro
         }
     }
     Ok(letters)
+}
+
+/// Cuts a text without wildcards into words.
+pub(super) fn plain_words(text: &str) -> Vec<Word> {
+    words(&text.chars().map(Letter::Char).collect::<Vec<_>>())
 }
 
 /// Cuts letters into words as texts are cut.

@@ -1,6 +1,7 @@
 //! `/search` and `/parameterizedSearch`: records found by the words in their texts.
 
 mod expression;
+pub(crate) mod reading;
 mod run;
 mod sosl;
 
