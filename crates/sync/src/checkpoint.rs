@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use unicrm_core::{PageToken, Watermark};
 
+use crate::summary::Drift;
+
 /// How far the sync of an object got: what is kept between runs, replaced in the same transaction as the rows that it
 /// stands for.
 ///
@@ -16,6 +18,23 @@ pub struct Checkpoint {
     pub watermark: Option<Watermark>,
     /// The reading that was begun and has not ended.
     pub open: Option<Pass>,
+    /// The comparison that is due, or was begun and has not ended. It waits while what changed is read, and a full reading, which
+    /// compares everything itself, ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+}
+
+/// One comparison of all ids of an object with the remote's.
+///
+/// ```
+/// assert!(unicrm_sync::Comparison::default().after.is_none());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The token of the page of ids that is to be compared next; none for the first.
+    pub after: Option<PageToken>,
+    /// What differed on the pages before it.
+    pub drift: Drift,
 }
 
 /// One reading of an object, from its first page to its last.

@@ -4,7 +4,7 @@
 use unicrm_core::{Error, ErrorKind, Next, ObjectKind, Page, ReadPart, Row, Scope, Usage, Watermark};
 use unicrm_store::PageCounts;
 
-use crate::checkpoint::{Checkpoint, Pass};
+use crate::checkpoint::{Checkpoint, Comparison, Pass};
 use crate::cycle::CycleDetector;
 use crate::summary::{Status, Tally};
 
@@ -91,6 +91,8 @@ pub struct State {
     phase: Phase,
     /// The watermark of the last complete reading, kept until this one is complete.
     watermark: Option<Watermark>,
+    /// A comparison under way, which waits for this.
+    comparison: Option<Comparison>,
     resumed: bool,
     /// Whether the reading under way was begun in an earlier run.
     begun_earlier: bool,
@@ -130,6 +132,7 @@ impl State {
             plan,
             phase: Phase::New,
             watermark: None,
+            comparison: None,
             resumed: false,
             begun_earlier: false,
             tally: Tally::default(),
@@ -215,6 +218,7 @@ impl State {
 
     fn start(&mut self, checkpoint: Checkpoint) -> Effect {
         self.watermark = checkpoint.watermark;
+        self.comparison = checkpoint.comparison;
         let reads_changes = self.plan.reads_changes && !self.plan.full;
         // A reading without a page behind it is simply begun again.
         let usable = |pass: &Pass| pass.after.is_some() && (pass.is_snapshot() || reads_changes);
@@ -231,7 +235,9 @@ impl State {
         if !pass.is_snapshot() {
             return self.read(pass, CycleDetector::default());
         }
-        let checkpoint = Checkpoint { watermark: self.watermark.clone(), open: Some(pass.clone()) };
+        // The store has one snapshot of an object; this one shows everything that a comparison would.
+        self.comparison = None;
+        let checkpoint = self.checkpoint(Some(pass.clone()));
         self.phase = Phase::Beginning(pass);
         Effect::Begin(checkpoint)
     }
@@ -257,24 +263,29 @@ impl State {
                     return self.end(Error::new(ErrorKind::Internal, message));
                 }
                 pass.after = Some(token);
-                let checkpoint = Checkpoint { watermark: self.watermark.clone(), open: Some(pass.clone()) };
+                let checkpoint = self.checkpoint(Some(pass.clone()));
                 (Then::Read(pass, cycle), checkpoint)
             }
             Next::End(watermark) => {
                 let follow_up = self.follow_up(watermark.as_ref());
-                let ended = Checkpoint { watermark: watermark.clone(), open: None };
-                let before = std::mem::replace(&mut self.watermark, watermark);
                 if pass.is_snapshot() {
                     // The checkpoint stays: after a crash before the snapshot's end, this page is read again.
-                    let open = Checkpoint { watermark: before, open: Some(pass) };
-                    (Then::Finish(ended, follow_up), open)
+                    let open = self.checkpoint(Some(pass));
+                    self.watermark = watermark;
+                    (Then::Finish(self.checkpoint(None), follow_up), open)
                 } else {
-                    (follow_up.map_or(Then::End, Then::Begin), ended)
+                    self.watermark = watermark;
+                    (follow_up.map_or(Then::End, Then::Begin), self.checkpoint(None))
                 }
             }
         };
         self.phase = Phase::Committing(then);
         Some(Effect::Commit { rows: page.rows, checkpoint })
+    }
+
+    /// What the store is to remember, with the reading that is then under way.
+    fn checkpoint(&self, open: Option<Pass>) -> Checkpoint {
+        Checkpoint { watermark: self.watermark.clone(), open, comparison: self.comparison.clone() }
     }
 
     /// The pages that an earlier run read may be old by now: what changed since then is read in the same run.

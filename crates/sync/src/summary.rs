@@ -1,6 +1,6 @@
 //! What a run did.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use unicrm_core::{Error, ErrorKind, ObjectKind, Usage};
 use unicrm_store::PageCounts;
 
@@ -26,13 +26,17 @@ pub struct Summary {
     pub seconds: f64,
     /// The most memory that the process ever had; none where the system does not tell.
     pub peak_rss_bytes: Option<u64>,
+    /// Those of the calls that comparing cost; none when nothing was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconcile_calls: Option<u64>,
 }
 
 impl Summary {
-    /// Whether every object was read to its end and every record was understood.
+    /// Whether every object was read to its end, and compared to its end where that was asked for, and every record was
+    /// understood.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.objects.iter().all(|object| object.status == Status::Complete && object.tally.rejected == 0)
+        self.objects.iter().all(ObjectSummary::is_complete)
     }
 
     /// The summary of one object.
@@ -75,6 +79,60 @@ pub struct ObjectSummary {
     /// Why it ended early.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "error_as_object")]
     pub error: Option<Error>,
+    /// What the comparison found; none when nothing was compared, or when it was in an earlier run of the same round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconcile: Option<Reconciled>,
+}
+
+impl ObjectSummary {
+    fn is_complete(&self) -> bool {
+        let compared = self.reconcile.as_ref().is_none_or(|compared| compared.status == Status::Complete);
+        self.status == Status::Complete && self.tally.rejected == 0 && compared
+    }
+}
+
+/// How the comparison of an object with the remote ended.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Reconciled {
+    /// How it ended.
+    pub status: Status,
+    /// What differed.
+    #[serde(flatten)]
+    pub drift: Drift,
+    /// Why it ended early.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "error_as_object")]
+    pub error: Option<Error>,
+}
+
+/// How an object's records in the store differed from those of the remote before they were repaired.
+///
+/// ```
+/// assert!(unicrm_sync::Drift::default().is_none());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Drift {
+    /// How many records the remote counted; none when it did not say, or was asked in an earlier run of the same round.
+    pub remote: Option<u64>,
+    /// How many live records the store had when the comparison of this run began.
+    pub local: Option<u64>,
+    /// Records that the remote has, and that the store did not have or had as gone.
+    pub missing: u64,
+    /// Records that the store had and the remote does not show any more: now they are tombstones.
+    pub extra: u64,
+    /// Records whose time stamp was another one.
+    pub stale: u64,
+    /// How many of these are right now. What is missing from it was rejected, or the comparison ended before.
+    pub repaired: u64,
+}
+
+impl Drift {
+    /// Whether nothing differed.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.missing == 0 && self.extra == 0 && self.stale == 0
+    }
 }
 
 fn error_as_object<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -106,7 +164,9 @@ pub enum Status {
     Forbidden,
     /// Something else went wrong; what was read before is in the store, and the next run goes on from there.
     Failed,
-    /// Not begun, because no other object could have been read either.
+    /// Stopped because the host asked for it; the next run goes on from there.
+    Interrupted,
+    /// Not begun, because the run was stopped or no other object could have been read either.
     NotRun,
 }
 
@@ -129,6 +189,7 @@ impl Status {
             Self::Incomplete => "incomplete",
             Self::Forbidden => "forbidden",
             Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
             Self::NotRun => "not_run",
         }
     }

@@ -105,7 +105,7 @@ proptest! {
         }
         prop_assert_eq!(model.finished, 1);
         prop_assert!((0..pages).all(|page| model.committed.contains(&page.to_string())));
-        let checkpoint = Checkpoint { watermark: Some(Watermark::new("end")), open: None };
+        let checkpoint = Checkpoint { watermark: Some(Watermark::new("end")), ..Checkpoint::default() };
         prop_assert_eq!(&model.checkpoint, &checkpoint);
     }
 
@@ -134,7 +134,7 @@ proptest! {
 #[test]
 fn a_watermark_leads_to_a_reading_of_what_changed_without_a_snapshot() {
     let watermark = Some(Watermark::new("w"));
-    let start = || Input::Start(Checkpoint { watermark: watermark.clone(), open: None });
+    let start = || Input::Start(Checkpoint { watermark: watermark.clone(), ..Checkpoint::default() });
     let (_, effect) = step(State::new(Plan::new(ObjectKind::Lead)), start());
     let Some(Effect::Read(part)) = effect else { panic!("{effect:?}") };
     assert_eq!(part.scope, Scope::Since(Watermark::new("w")));

@@ -5,4 +5,6 @@
 mod faults;
 mod interrupted;
 mod machine;
+mod reconcile;
 mod support;
+mod together;

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use unicrm_core::memory::MemoryProvider;
 use unicrm_core::{
-    Access, Capabilities, ChangesPage, ChangesRequest, Contact, CustomObjectClass, CustomPage, CustomRead, CustomWrite, Error, LinkedAccountId, ObjectKind, Page,
-    Provider, ProviderExt, ProviderInfo, RawRequest, RawResponse, ReadPart, ReadRequest, Record, Result, Row,
-    Schema, Scope, SearchRequest, WriteReport, WriteRequest,
+    Access, Capabilities, ChangesPage, ChangesRequest, Contact, CustomObjectClass, CustomPage, CustomRead,
+    CustomWrite, Error, LinkedAccountId, ObjectKind, Page, Provider, ProviderExt, ProviderInfo, RawRequest,
+    RawResponse, ReadPart, ReadRequest, Record, Result, Row, Schema, Scope, SearchRequest, WriteReport,
+    WriteRequest,
 };
 use unicrm_store::{LinkRequest, LinkedAccounts, ListRequest, Records, SqliteStore};
 use unicrm_sync::{Options, Summary, sync};
@@ -34,6 +35,14 @@ pub(crate) struct Flaky {
     /// Errors that an object always answers with.
     pub(crate) broken: Mutex<BTreeMap<ObjectKind, Error>>,
     pub(crate) reads: AtomicUsize,
+    /// Requests, of however many parts, with those under way and the most that ever were at once.
+    pub(crate) requests: AtomicUsize,
+    pub(crate) under_way: AtomicUsize,
+    pub(crate) most_at_once: AtomicUsize,
+    /// Whether requests take long enough for others to be begun meanwhile.
+    pub(crate) slow: AtomicBool,
+    /// What whole requests are answered with.
+    pub(crate) refused: Mutex<Option<Error>>,
     pub(crate) scopes: Mutex<Vec<(ObjectKind, Scope)>>,
     pub(crate) hanging: Notify,
     pub(crate) release: Notify,
@@ -48,6 +57,11 @@ impl Flaky {
             faults: Mutex::default(),
             broken: Mutex::default(),
             reads: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
+            slow: AtomicBool::new(false),
+            refused: Mutex::default(),
             scopes: Mutex::default(),
             hanging: Notify::new(),
             release: Notify::new(),
@@ -59,7 +73,10 @@ impl Flaky {
         self.faults.lock().unwrap().clear();
         self.broken.lock().unwrap().clear();
         self.scopes.lock().unwrap().clear();
-        self.reads.store(0, Ordering::SeqCst);
+        *self.refused.lock().unwrap() = None;
+        for number in [&self.reads, &self.requests, &self.under_way, &self.most_at_once] {
+            number.store(0, Ordering::SeqCst);
+        }
     }
 
     pub(crate) fn plan(&self, call: usize, fault: Fault) {
@@ -110,10 +127,21 @@ impl Provider for Flaky {
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Vec<Result<Page>>> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        if let Some(error) = self.refused.lock().unwrap().clone() {
+            return Err(error);
+        }
+        let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(under_way, Ordering::SeqCst);
+        if self.slow.load(Ordering::SeqCst) {
+            // Whatever else may be begun meanwhile is begun.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
         let mut pages = Vec::new();
         for part in request.into_parts() {
             pages.push(self.part(part).await);
         }
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
         Ok(pages)
     }
 
@@ -127,6 +155,22 @@ impl Provider for Flaky {
 
     async fn changes(&self, request: ChangesRequest) -> Result<ChangesPage> {
         self.inner.changes(request).await
+    }
+
+    async fn custom_classes(&self) -> Result<Vec<CustomObjectClass>> {
+        self.inner.custom_classes().await
+    }
+
+    async fn custom_class(&self, name: &str) -> Result<CustomObjectClass> {
+        self.inner.custom_class(name).await
+    }
+
+    async fn custom_read(&self, request: CustomRead) -> Result<CustomPage> {
+        self.inner.custom_read(request).await
+    }
+
+    async fn custom_write(&self, request: CustomWrite) -> Result<WriteReport> {
+        self.inner.custom_write(request).await
     }
 
     async fn send(&self, request: RawRequest) -> Result<RawResponse> {
@@ -151,22 +195,6 @@ pub(crate) async fn run(store: &SqliteStore, provider: &Flaky, options: &Options
 }
 
 /// The options of most tests: one object after the other, three rows a page.
-    async fn custom_classes(&self) -> Result<Vec<CustomObjectClass>> {
-        self.inner.custom_classes().await
-    }
-
-    async fn custom_class(&self, name: &str) -> Result<CustomObjectClass> {
-        self.inner.custom_class(name).await
-    }
-
-    async fn custom_read(&self, request: CustomRead) -> Result<CustomPage> {
-        self.inner.custom_read(request).await
-    }
-
-    async fn custom_write(&self, request: CustomWrite) -> Result<WriteReport> {
-        self.inner.custom_write(request).await
-    }
-
 pub(crate) fn small_pages() -> Options {
     Options { concurrency: 1, page_size: Some(3), ..Options::default() }
 }
