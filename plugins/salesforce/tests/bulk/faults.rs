@@ -2,86 +2,15 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use unicrm_core::{ErrorKind, ObjectKind, ProviderExt, ReadPart};
 use unicrm_salesforce_emulator::{Fault, FaultRule, Resource};
 
-use super::{connect, contacts, jobs};
+use super::fault_rows::ROWS;
+use super::{ALWAYS, connect, contacts, jobs};
 use crate::support::{Linked, Shown, read_all, read_restarting_with};
-
-/// The faults of reading by Bulk: what happens, what is done, and the test that shows it.
-pub(crate) const ROWS: &[(&str, &str, &str)] = &[
-    (
-        "Object not supported (`INVALIDENTITY`)",
-        "REST reads it, and Bulk is not asked again for an hour",
-        "a_job_that_is_refused_is_left_to_rest",
-    ),
-    (
-        "Compound fields, base64 fields, sub-queries",
-        "never in a job's query: the parts are selected; activities with several people stay with REST",
-        "a_job_selects_what_jobs_can_give",
-    ),
-    ("403 when the job is made", "REST reads it", "a_job_that_is_refused_is_left_to_rest"),
-    (
-        "Daily limits of Bulk (`EXCEEDEDQUOTA`, `LIMIT_EXCEEDED`)",
-        "REST reads it, and Bulk is not asked again for an hour",
-        "a_job_that_is_refused_is_left_to_rest",
-    ),
-    (
-        "Job `Failed`",
-        "its `errorMessage` is read; REST reads it, with smaller queries where time ran out",
-        "a_job_that_fails_is_left_to_rest",
-    ),
-    ("Job `Aborted`", "another job; after a second time, REST", "a_job_that_is_aborted_is_made_once_more"),
-    ("Job never ends", "after an hour it is aborted, and REST reads it", "a_job_that_never_ends_is_given_up"),
-    (
-        "Job or its results are gone (404, 409, 410)",
-        "another job; after a second time, REST",
-        "a_job_that_is_gone_is_made_once_more",
-    ),
-    (
-        "`Sforce-Locator` or `Sforce-NumberOfRecords` missing",
-        "the page is asked for again; then REST",
-        "a_page_without_its_head_is_not_believed",
-    ),
-    (
-        "Body complete but rows missing",
-        "counted against `Sforce-NumberOfRecords`: the page is asked for again; then REST",
-        "a_short_page_is_not_believed",
-    ),
-    (
-        "Job counts disagree",
-        "all pages together are counted against `numberRecordsProcessed`; REST reads what does not agree",
-        "a_short_page_is_not_believed",
-    ),
-    (
-        "Body cut, stalled, mislabelled; maintenance page; outage; session over",
-        "asked for again, from the last row that arrived",
-        "passing_faults_lose_nothing",
-    ),
-    (
-        "Result pages in parallel",
-        "`resultPages`: two pages at once, delivered in order",
-        "a_job_outlives_the_process_that_made_it",
-    ),
-    (
-        "Result life, crash",
-        "job and place are in the page token: the next process goes on with the same job",
-        "a_job_outlives_the_process_that_made_it",
-    ),
-    (
-        "CSV null, `NA`, quoted newlines, CRLF, exponents, `5.0`",
-        "read by a real reader of CSV and by the describe's types: the same record as by REST",
-        "any_values_are_the_same_by_rest_and_by_job",
-    ),
-    ("Header-only or empty CSV", "no rows", "a_job_without_records_is_an_empty_reading"),
-    (
-        "Daily quota of API calls in the middle",
-        "a typed stop; the same job goes on afterwards",
-        "a_used_up_quota_stops_and_the_same_job_goes_on",
-    ),
-];
 
 /// An error of any kind.
 fn error(status: u16, code: &str) -> Fault {
@@ -99,32 +28,26 @@ async fn over(linked: &Linked, rule: FaultRule) -> (Shown, usize) {
 }
 
 #[test]
-fn each_row_names_a_test_that_exists() {
+fn each_row_has_its_test() {
     let sources = [include_str!("faults.rs"), include_str!("mod.rs"), include_str!("same.rs")].concat();
-    for (title, _, test) in ROWS {
-        assert!(sources.contains(&format!("fn {test}(")), "{title}: {test}");
+    for (row, behaviour, test) in ROWS {
+        assert!(sources.contains(&format!("fn {test}(")), "{row}: there is no test {test}");
+        assert!(!behaviour.is_empty(), "{row}");
     }
+    let names: std::collections::BTreeSet<_> = ROWS.iter().map(|(row, ..)| row).collect();
+    assert_eq!(names.len(), ROWS.len(), "no row twice");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_is_refused_is_left_to_rest() {
+/// A job that is refused when it is made: REST reads, and the next reading does not ask again.
+async fn refused(faults: impl IntoIterator<Item = Fault>) {
     let linked = Linked::with_contacts(350).await;
     let expected = linked.expected(ObjectKind::Contact).await;
-    for fault in [
-        error(400, "INVALIDENTITY"),
-        error(400, "API_ERROR"),
-        error(400, "FUNCTIONALITY_NOT_ENABLED"),
-        error(400, "LIMIT_EXCEEDED"),
-        error(403, "INSUFFICIENT_ACCESS"),
-        Fault::BulkDailyJobs,
-        Fault::BulkDailyVolume,
-    ] {
+    for fault in faults {
         linked.emulator.log().clear();
         linked.emulator.faults().add(FaultRule::new(Resource::BulkQuery, fault.clone()));
         let provider = connect(&linked).await;
         contacts(&*provider).await.assert_whole(ObjectKind::Contact, &expected);
         assert_eq!(linked.emulator.faults().struck(), 1, "{fault:?}");
-        // It is remembered: the next reading does not ask again.
         contacts(&*provider).await.assert_whole(ObjectKind::Contact, &expected);
         assert_eq!(jobs(&linked, "POST"), 1, "{fault:?}");
         linked.emulator.faults().clear();
@@ -132,12 +55,30 @@ async fn a_job_that_is_refused_is_left_to_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_selects_what_jobs_can_give() {
+async fn bulk_daily_limits() {
+    refused([Fault::BulkDailyJobs, Fault::BulkDailyVolume, error(403, "LIMIT_EXCEEDED")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn object_not_supported() {
+    refused([error(400, "INVALIDENTITY"), error(400, "FUNCTIONALITY_NOT_ENABLED")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forbidden_on_create() {
+    refused([error(403, "INSUFFICIENT_ACCESS"), error(403, "FORBIDDEN")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compound_fields() {
+    let refusal = "Selecting compound data not supported in Bulk Query";
+    let fault = Fault::Error { status: 400, code: "API_ERROR".to_owned(), message: refusal.to_owned() };
+    refused([fault]).await;
     let linked = Linked::with_contacts(120).await;
     for kind in ObjectKind::ALL {
         linked.emulator.log().clear();
         read_all(&*connect(&linked).await, kind).await.assert_whole(kind, &linked.expected(kind).await);
-        // The emulator refuses compounds, bytes and sub-queries with 400, as Salesforce does.
+        // The emulator refuses compounds, bytes and sub-queries, as Salesforce does.
         let log = linked.emulator.log().entries();
         let refused = log.iter().filter(|entry| entry.resource == Resource::BulkQuery && entry.status >= 400);
         assert_eq!(refused.count(), 0, "{kind}");
@@ -145,7 +86,17 @@ async fn a_job_selects_what_jobs_can_give() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_fails_is_left_to_rest() {
+async fn base64_fields() {
+    let linked = Linked::with_contacts(120).await;
+    let shown = read_all(&*connect(&linked).await, ObjectKind::Note).await;
+    shown.assert_whole(ObjectKind::Note, &linked.expected(ObjectKind::Note).await);
+    assert_eq!(jobs(&linked, "POST"), 1, "classic notes");
+    let enhanced = shown.live.keys().filter(|id| id.starts_with("069")).count() as u64;
+    assert!(enhanced > 0 && linked.emulator.log().count(Resource::Blob).requests >= enhanced);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn job_failed() {
     let linked = Linked::with_contacts(350).await;
     let expected = linked.expected(ObjectKind::Contact).await;
     for message in [
@@ -161,7 +112,7 @@ async fn a_job_that_fails_is_left_to_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_is_aborted_is_made_once_more() {
+async fn job_aborted() {
     let linked = Linked::with_contacts(350).await;
     let expected = linked.expected(ObjectKind::Contact).await;
     for (times, jobs) in [(1, 2), (2, 2)] {
@@ -173,7 +124,7 @@ async fn a_job_that_is_aborted_is_made_once_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_never_ends_is_given_up() {
+async fn job_never_ends() {
     let linked = Linked::with_contacts(350).await;
     let expected = linked.expected(ObjectKind::Contact).await;
     linked.emulator.faults().add(FaultRule::new(Resource::BulkQuery, Fault::JobEndless));
@@ -230,7 +181,7 @@ async fn a_job_that_is_gone_is_made_once_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_without_its_head_is_not_believed() {
+async fn sforce_locator_null() {
     let linked = Linked::with_contacts(550).await;
     let expected = linked.expected(ObjectKind::Contact).await;
     for rule in [
@@ -244,7 +195,7 @@ async fn a_page_without_its_head_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_short_page_is_not_believed() {
+async fn body_complete_but_rows_missing() {
     let linked = Linked::with_contacts(550).await;
     let expected = linked.expected(ObjectKind::Contact).await;
     for rows in [1, 60, 1_000] {
@@ -260,12 +211,70 @@ async fn a_short_page_is_not_believed() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn job_counts_disagree() {
+    let linked = Linked::with_contacts(550).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    // Each page is what it says, and one of them is named nowhere.
+    let (shown, made) = over(&linked, FaultRule::new(Resource::BulkResults, Fault::ResultPageLost)).await;
+    shown.assert_whole(ObjectKind::Contact, &expected);
+    assert_eq!(made, 1, "REST reads what the pages lack");
+    assert!(linked.emulator.log().count(Resource::Query).requests > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_silent_response() {
+    let linked = Linked::with_contacts(550).await;
+    let expected = linked.expected(ObjectKind::Contact).await;
+    let hasty = ALWAYS.replace("\"limits\"", "\"timeouts\":{\"read\":1},\"limits\"");
+    for (stall, times) in [(400, 4), (2_500, 1)] {
+        let stalled = Fault::BodyStalled { milliseconds: stall };
+        linked.emulator.faults().add(FaultRule::new(Resource::BulkResults, stalled).after(1).times(times));
+        let shown = contacts(&*linked.connect_with(&hasty).await.unwrap()).await;
+        shown.assert_whole(ObjectKind::Contact, &expected);
+        assert_eq!(shown.rows, expected.live.len() + expected.deleted.len(), "no row came twice");
+        assert_eq!(
+            shown.usage.retries > 0,
+            stall > 1_000,
+            "{} retries after {stall} ms",
+            shown.usage.retries
+        );
+        linked.emulator.faults().clear();
+    }
+}
+
+/// The ids of all contacts in the order in which they come.
+async fn order(linked: &Linked, members: &str) -> Vec<String> {
+    let provider = linked.connect_with(members).await.unwrap();
+    let mut pages = std::pin::pin!(provider.pages(ReadPart::all(ObjectKind::Contact).page_size(40)));
+    let mut ids = Vec::new();
+    while let Some(page) = pages.next().await {
+        let rows = page.unwrap().rows.into_iter();
+        ids.extend(rows.filter_map(|row| row.remote_id().map(|id| id.as_str().to_owned())));
+    }
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn result_page_order_and_parallel() {
+    let linked = Linked::with_contacts(550).await;
+    let one_page = order(&linked, &ALWAYS.replace("\"bulk_records\":100", "\"bulk_records\":10000")).await;
+    linked.emulator.log().clear();
+    // The first page comes last of the two that are fetched at once.
+    let late = Fault::Delay { milliseconds: 1_500 };
+    linked.emulator.faults().add(FaultRule::new(Resource::BulkResults, late).after(1));
+    assert_eq!(order(&linked, ALWAYS).await, one_page);
+    let log = linked.emulator.log().entries();
+    let pages: Vec<_> = log.iter().filter(|entry| entry.path.ends_with("/results")).collect();
+    assert!(pages.len() >= 6, "{} pages", pages.len());
+    assert!(pages[0].faults.is_empty() && !pages[1].faults.is_empty(), "two at once: {pages:?}");
+}
+
 /// Faults of the way that pass.
 fn passing() -> Vec<Fault> {
     vec![
         Fault::SessionExpired,
         Fault::NotAcceptable,
-        Fault::TooManyRequests { retry_after: Some(1) },
         Fault::ServerUnavailable,
         Fault::ServerUnavailablePage,
         Fault::MaintenancePage,
@@ -289,20 +298,22 @@ fn passing() -> Vec<Fault> {
 async fn passing_faults_lose_nothing() {
     let linked = Linked::with_contacts(550).await;
     let expected = linked.expected(ObjectKind::Contact).await;
+    // The list of pages, a first page, and one in the middle.
     for fault in passing() {
-        for (resource, after) in [
-            (Resource::BulkQuery, 0),
-            (Resource::BulkStatus, 0),
-            (Resource::BulkResults, 0),
-            (Resource::BulkResults, 3),
-        ] {
-            let (shown, made) = over(&linked, FaultRule::new(resource, fault.clone()).after(after)).await;
+        for after in [0, 1, 3] {
+            let rule = FaultRule::new(Resource::BulkResults, fault.clone()).after(after);
+            let (shown, made) = over(&linked, rule).await;
             shown.assert_whole(ObjectKind::Contact, &expected);
-            assert_eq!(
-                made,
-                if resource == Resource::BulkQuery { made } else { 1 },
-                "{resource:?} {fault:?}"
-            );
+            assert_eq!(made, 1, "{fault:?} after {after}");
+        }
+    }
+    // The way to a job is that of every request: some faults stand for all.
+    for fault in
+        [Fault::SessionExpired, Fault::MaintenancePage, Fault::ConnectionReset, Fault::ServerUnavailable]
+    {
+        for resource in [Resource::BulkQuery, Resource::BulkStatus] {
+            let (shown, _) = over(&linked, FaultRule::new(resource, fault.clone())).await;
+            shown.assert_whole(ObjectKind::Contact, &expected);
         }
     }
 }
@@ -364,12 +375,7 @@ fn no_sequence_of_faults_of_jobs_loses_a_row() {
     // What ends the session is refused as a login when it comes twice in a row.
     let way: Vec<Fault> = passing()
         .into_iter()
-        .filter(|fault| {
-            !matches!(
-                fault,
-                Fault::SessionExpired | Fault::InstanceMoved { .. } | Fault::TooManyRequests { .. }
-            )
-        })
+        .filter(|fault| !matches!(fault, Fault::SessionExpired | Fault::InstanceMoved { .. }))
         .collect();
     let resources =
         prop::sample::select(vec![Resource::BulkQuery, Resource::BulkStatus, Resource::BulkResults]);
@@ -400,7 +406,7 @@ fn no_sequence_of_faults_of_jobs_loses_a_row() {
         let mut part = ReadPart::all(kind);
         part.page_size = size;
         let (shown, expected) = runtime.block_on(async {
-            let shown = read_restarting_with(&linked, super::ALWAYS, part).await;
+            let shown = read_restarting_with(&linked, ALWAYS, part).await;
             faults.clear();
             (shown, linked.expected(kind).await)
         });

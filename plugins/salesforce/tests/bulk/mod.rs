@@ -1,5 +1,6 @@
 //! Reading by Bulk jobs: the same records as by REST, in few calls, over crashes and everything that goes wrong with jobs.
 
+mod fault_rows;
 mod faults;
 mod same;
 
@@ -61,7 +62,7 @@ async fn few_records_are_read_by_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_outlives_the_process_that_made_it() {
+async fn result_life() {
     let linked = Linked::with_contacts(950).await;
     let expected = linked.expected(ObjectKind::Contact).await;
     for size in [30, 100, 2_000] {
@@ -125,7 +126,7 @@ async fn what_changes_while_a_job_runs_is_in_the_next_reading() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_without_records_is_an_empty_reading() {
+async fn header_only_csv() {
     let linked = Linked::start(Emulator::builder().contacts(0).seed(7)).await;
     for kind in [ObjectKind::Contact, ObjectKind::Lead, ObjectKind::Task] {
         let shown = read(&*connect(&linked).await, ReadPart::all(kind)).await.unwrap();

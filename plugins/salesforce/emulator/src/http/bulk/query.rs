@@ -318,10 +318,13 @@ fn pages(call: &Call<'_>, job: &Job) -> Answer {
         .filter_map(|n| start.checked_add(size.checked_mul(n)?))
         .take_while(|at| *at < spool.len())
         .collect();
-    let urls: Vec<Value> = starts
+    let mut urls: Vec<Value> = starts
         .iter()
         .map(|start| json!({ "resultUrl": format!("{base}/results?locator={}", page(*start)) }))
         .collect();
+    if call.plan.lost_page {
+        urls.pop();
+    }
     let next = starts.last().and_then(|last| last.checked_add(size)).filter(|next| *next < spool.len());
     let mut body = json!({ "resultPages": urls, "done": next.is_none() });
     if let Some(next) = next {

@@ -204,6 +204,8 @@ pub enum Fault {
     },
     /// A page of bulk results comes without `Sforce-Locator`.
     LocatorHeaderMissing,
+    /// A list of the pages of bulk results lacks its last one.
+    ResultPageLost,
     /// The bulk job that is created fails.
     JobFailed {
         /// `errorMessage` of the job.

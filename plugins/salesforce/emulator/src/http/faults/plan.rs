@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) lost_rows: u64,
     /// A page of bulk results does not say where the next one is.
     pub(crate) no_locator: bool,
+    /// A list of pages of bulk results lacks its last one.
+    pub(crate) lost_page: bool,
     /// What becomes of the bulk job that is created.
     pub(crate) job: Option<Fate>,
     /// Rows of a collection that fail, and with what.
@@ -87,6 +89,7 @@ impl Plan {
             Fault::ShortPage { bytes } => self.page_bytes = Some(bytes),
             Fault::ResultRowsLost { rows } => self.lost_rows = rows,
             Fault::LocatorHeaderMissing => self.no_locator = true,
+            Fault::ResultPageLost => self.lost_page = true,
             Fault::RowsFail { rows, code, message } => {
                 let error = SalesforceError::new(400, code, message);
                 self.rows.extend(rows.into_iter().map(|row| (row, error.clone())));
