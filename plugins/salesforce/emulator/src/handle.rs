@@ -11,7 +11,7 @@ use crate::http::{BulkSettings, Server};
 use crate::org::dml::{self, Context, Input};
 use crate::org::{Conversion, Converted, DuplicateRule, Org, Record, ValidationRule, Value, storage};
 use crate::query::{self, Found, UserContext};
-use crate::schema::{FieldSchema, ObjectSchema, Visibility};
+use crate::schema::{FieldSchema, ObjectSchema, RecordType, Visibility};
 
 /// Reads and changes the org directly. What it does counts as no API call and shows up in no log.
 #[derive(Clone, Debug)]
@@ -332,6 +332,23 @@ impl OrgHandle {
     /// Takes all duplicate rules and validation rules away.
     pub fn clear_rules(&self) {
         self.server.org.clear_rules();
+    /// Adds a record type to an object, with its row in RecordType.
+    ///
+    /// # Errors
+    /// When there is no such object.
+    pub async fn add_record_type(&self, object: &str, kind: RecordType) -> Outcome<()> {
+        let name = object.to_owned();
+        let row = Record::new()
+            .with("Id", kind.id.as_str())
+            .with("Name", kind.name.as_str())
+            .with("DeveloperName", kind.developer_name.as_str())
+            .with("SobjectType", name.as_str())
+            .with("IsActive", kind.active);
+        self.run(move |org| org.change_schema(|schema| schema.add_record_type(&name, kind))).await?;
+        self.insert("RecordType", row).await?;
+        Ok(())
+    }
+
     }
 
     /// Lets the next changes of a record, and of records that come to refer to it, fail with `UNABLE_TO_LOCK_ROW`.

@@ -229,13 +229,9 @@ impl<'a> Reader<'a> {
     fn record_types(&mut self, words: &[String]) {
         for word in words {
             let name = word.trim_end_matches('*');
-            self.object.record_types.push(RecordType {
-                id: RecordType::id_of(&self.object.name, name),
-                developer_name: name.replace(' ', "_"),
-                name: name.to_owned(),
-                active: true,
-                default: word.ends_with('*'),
-            });
+            let mut kind = RecordType::new(&self.object.name, name);
+            kind.default = word.ends_with('*');
+            self.object.record_types.push(kind);
         }
     }
 

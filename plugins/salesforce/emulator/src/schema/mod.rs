@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, HashMap};
 pub use features::Features;
 pub(crate) use field::DefaultValue;
 pub use field::{FieldSchema, FieldType, PicklistValue};
-pub use object::ObjectSchema;
-pub(crate) use object::{ChildRelationship, RecordType};
+pub(crate) use object::ChildRelationship;
+pub use object::{ObjectSchema, RecordType};
 pub use visibility::Visibility;
 
 /// Why an object or a field cannot be part of a schema.
@@ -135,6 +135,18 @@ impl Schema {
                 !(child.child_object == name && child.field.eq_ignore_ascii_case(field))
             });
         }
+        Ok(())
+    }
+
+    /// Adds a record type to an object.
+    ///
+    /// # Errors
+    /// When there is no such object.
+    pub(crate) fn add_record_type(&mut self, object: &str, kind: RecordType) -> Result<(), SchemaError> {
+        let Some(found) = self.objects.get_mut(&object.to_ascii_lowercase()) else {
+            return Err(SchemaError(format!("sObject {object} does not exist.")));
+        };
+        found.record_types.push(kind);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! One sObject: its fields, what may be done with it, and who refers to it.
 
+use std::collections::BTreeMap;
+
 use super::field::{FieldSchema, FieldType};
 
 /// An sObject as describe shows it.
@@ -87,9 +89,30 @@ pub struct RecordType {
     pub active: bool,
     /// Whether new records take it when none is named.
     pub default: bool,
+    /// The values that it offers, of the fields where those are fewer than all.
+    pub picklists: BTreeMap<String, Vec<String>>,
 }
 
 impl RecordType {
+    /// An active record type of this label that offers every value.
+    #[must_use]
+    pub fn new(object: &str, name: &str) -> Self {
+        Self {
+            id: Self::id_of(object, name),
+            developer_name: name.replace(' ', "_"),
+            name: name.to_owned(),
+            active: true,
+            default: false,
+            picklists: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it offers a value of a field.
+    #[must_use]
+    pub fn offers(&self, field: &str, value: &str) -> bool {
+        self.picklists.get(field).is_none_or(|offered| offered.iter().any(|one| one == value))
+    }
+
     /// The id of the record type of this label: a function of both names, so that it can be known without a schema.
     #[must_use]
     pub fn id_of(object: &str, name: &str) -> String {
