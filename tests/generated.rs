@@ -38,6 +38,10 @@ fn generated_capabilities_page_is_current() {
         }
         let raw = if capabilities.raw_requests() { "passed through" } else { "not supported" };
         writeln!(page, "\n\nRaw requests: {raw}.").unwrap();
+        let custom: Vec<_> =
+            capabilities.custom_objects().iter().map(|capability| format!("`{capability}`")).collect();
+        let custom = if custom.is_empty() { "not supported".to_owned() } else { custom.join(", ") };
+        writeln!(page, "\nCustom objects: {custom}.").unwrap();
         page.push_str("\nWays to sign in:\n\n");
         for flow in provider.info().auth_flows {
             writeln!(page, "- `{}`: {}.", flow.name, flow.description).unwrap();

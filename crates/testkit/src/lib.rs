@@ -5,9 +5,12 @@
 //!   other tolerance.
 //! - [`conformance`]: the cases of `docs/provider-contract.md`, listed once; a plugin runs them all with
 //!   [`provider_conformance!`].
+//! - [`json_schema_errors`]: whether a JSON Schema of a write takes a value.
 
 pub mod conformance;
+mod json_schema;
 pub mod laws;
 pub mod strategies;
 
+pub use json_schema::json_schema_errors;
 pub use strategies::Profile;

@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod json_schema;
 mod memory;
 mod strategies;

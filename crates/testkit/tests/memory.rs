@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use unicrm_core::memory::MemoryProvider;
 use unicrm_core::{
-    Capability, GoneReason, Guard, LinkedAccountId, ObjectKind, Provider, ProviderExt, ReadPart, Record, Ref,
-    RemoteId, Row, Shape,
+    AssociatedClass, Capability, GoneReason, Guard, LinkedAccountId, ObjectKind, Provider, ProviderExt,
+    ReadPart, Record, Ref, RemoteId, Row, Shape,
 };
-use unicrm_testkit::conformance::{Fault, Harness, Upstream};
+use unicrm_testkit::conformance::{CustomSample, Fault, Harness, Upstream};
 use unicrm_testkit::strategies::linked_account;
 
 #[derive(Debug)]
@@ -43,6 +43,19 @@ impl Harness for Memory {
 
     fn upstream(&self) -> &dyn Upstream {
         self
+    }
+
+    async fn custom_sample(&self) -> Option<CustomSample> {
+        let target = AssociatedClass::new(linked_account(), "account", Some(ObjectKind::Account), false);
+        self.0.define_class("Invoice", &["Title"], &[("Customer", target)]);
+        let mut account = Record::empty(ObjectKind::Account);
+        account.set("name", Some(unicrm_core::Value::Text("K-LINK".into()))).expect("a text field");
+        Some(CustomSample {
+            class: "Invoice".to_owned(),
+            text: "Title".to_owned(),
+            lookup: "Customer".to_owned(),
+            account: self.0.put(account),
+        })
     }
 
     fn sample(&self, kind: ObjectKind) -> Record {

@@ -8,9 +8,9 @@ use serde_json::{Map, Value as Json, json};
 use unicrm_core::{LinkedAccountId, ObjectKind, Provider, Record, RemoteId};
 use unicrm_salesforce::laws::{MapContext, encode};
 use unicrm_salesforce_emulator::{
-    Fault as Wire, FaultRule, FieldSchema, FieldType, PicklistValue, Record as Row, Resource,
+    Fault as Wire, FaultRule, FieldSchema, FieldType, ObjectSchema, PicklistValue, Record as Row, Resource,
 };
-use unicrm_testkit::conformance::{Fault, Harness, Upstream};
+use unicrm_testkit::conformance::{CustomSample, Fault, Harness, Upstream};
 
 use crate::support::Linked;
 
@@ -50,6 +50,22 @@ impl Harness for SalesforceHarness {
 
     fn upstream(&self) -> &dyn Upstream {
         &self.upstream
+    }
+
+    async fn custom_sample(&self) -> Option<CustomSample> {
+        let org = self.upstream.linked.org();
+        let mut invoice = ObjectSchema::custom("Invoice__c");
+        let customer = FieldSchema::new("Customer__c", FieldType::Reference);
+        let title = FieldSchema::new("Title__c", FieldType::String);
+        invoice.fields.extend([title, customer.to(&["Account"], Some("Customer__r"))]);
+        org.add_object(invoice).await.unwrap();
+        let account = org.create("Account", json!({"Name": "K-LINK"})).await.unwrap();
+        Some(CustomSample {
+            class: "Invoice__c".to_owned(),
+            text: "Title__c".to_owned(),
+            lookup: "Customer__c".to_owned(),
+            account: RemoteId::from(account),
+        })
     }
 
     fn sample(&self, kind: ObjectKind) -> Record {

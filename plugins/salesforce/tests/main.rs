@@ -5,9 +5,13 @@
 mod access;
 mod bulk;
 mod conformance;
+mod custom_fields;
 mod faults;
 mod random;
 mod reading;
 mod since;
 mod support;
 mod writing;
+mod schema;
+mod search;
+mod sign_in;

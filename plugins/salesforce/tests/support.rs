@@ -60,6 +60,16 @@ impl Linked {
         Registry::new([unicrm_salesforce::PROVIDER])?.connect("salesforce", request).await
     }
 
+    /// A new connection that keeps descriptions in this folder.
+    pub(crate) async fn connect_cached(&self, dir: &std::path::Path) -> Arc<dyn Provider> {
+        let url = self.emulator.url();
+        let config = format!(r#"{{"login_url":"{url}","client_id":"3MVG9.tests",{CLIENT_CREDENTIALS}}}"#);
+        let config = Json::parse(config).expect("a configuration");
+        let request = ConnectRequest::new(self.account, config, self.credentials.clone()).cache_dir(dir);
+        let registry = Registry::new([unicrm_salesforce::PROVIDER]).expect("a registry");
+        registry.connect("salesforce", request).await.expect("a connection")
+    }
+
     /// What the org's own tables say that a reading of all records shows.
     pub(crate) async fn expected(&self, kind: ObjectKind) -> Expected {
         let org = self.org();

@@ -8,12 +8,17 @@
 //!
 //! Every case runs for every provider. What a provider does not declare must answer `Unsupported`: no case is skipped.
 
+mod custom;
 mod reading;
 mod writing;
 
 /// The cases, by name of the clause that they check.
 pub mod cases {
     pub use super::reading::*;
+    pub use super::custom::{
+        custom_classes_are_listed_and_described, custom_objects_read_back_as_written,
+        custom_pages_show_every_record, custom_rows_have_their_own_outcomes,
+    };
     pub use super::writing::*;
 }
 
@@ -24,6 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use unicrm_core::{
+pub use custom::CustomSample;
     Capability, Error, ErrorKind, LinkedAccountId, ObjectKind, Provider, ProviderExt, ReadPart, Record,
     RemoteId, Row,
 };
@@ -46,6 +52,8 @@ pub trait Harness: fmt::Debug + Send + Sync + Sized {
     fn sample(&self, kind: ObjectKind) -> Record;
 }
 
+    /// A class of custom objects, made when it is not there yet; none when the provider has no custom objects.
+    async fn custom_sample(&self) -> Option<CustomSample>;
 /// A secret that the harness plants among the credentials and that no output may show.
 pub const SECRET: &str = "planted-secret-3f9c1e";
 
@@ -144,6 +152,14 @@ cases! {
     unresolved_references_are_refused,
 }
 
+    a_phone_number_is_found_in_any_notation,
+    an_e_mail_address_is_found_whatever_its_case,
+    a_name_is_found_by_text,
+    what_is_searched_for_is_never_more_than_text,
+    custom_classes_are_listed_and_described,
+    custom_objects_read_back_as_written,
+    custom_pages_show_every_record,
+    custom_rows_have_their_own_outcomes,
 /// The live rows of a whole reading, and how many rows were rejected.
 pub(crate) async fn read_all(provider: &dyn Provider, part: ReadPart) -> Vec<Row> {
     let mut rows = provider.rows(part);

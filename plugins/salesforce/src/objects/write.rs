@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use jiff::{SignedDuration, Timestamp};
 use unicrm_core::{
-    Amount, FieldError, Json, MappingDirection, ObjectMapping, ObjectPatch, Patch, Ref, RemoteField, Warning,
+    Amount, FieldError, FieldFormat, Json, MappingDirection, ObjectMapping, ObjectPatch, Patch, Ref, RemoteField, Warning,
 };
 
 use super::context::{MapContext, SobjectFacts};
@@ -363,7 +363,18 @@ impl<'c> Writer<'c> {
                 self.refuse(pointer, format!("{key} belongs to a unified field: write that one"));
                 continue;
             }
-            self.put(&pointer, key, given.value.clone());
+            let value = self.as_salesforce_writes(&key, &given.value);
+            self.put(&pointer, key, value);
+        }
+    }
+
+    /// The value of a remote field: of several choices the one text with semicolons that Salesforce makes of them.
+    fn as_salesforce_writes(&self, field: &str, value: &Json) -> Json {
+        let facts = self.facts.and_then(|facts| facts.field(field));
+        let is_list = facts.is_some_and(|facts| facts.class.field_type == Some(FieldFormat::List));
+        match value.read::<Vec<String>>() {
+            Ok(choices) if is_list => Json::text(&choices.join(";")),
+            _ => value.clone(),
         }
     }
 
