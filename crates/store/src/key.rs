@@ -149,6 +149,31 @@ impl KeySource {
         Self::choose(std::env::var_os(KEY_VARIABLE), std::env::var_os(FILE_VARIABLE), default_file)
     }
 
+    /// The same, where there may be no place for a file: then the environment must say.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn from_env_or(default_file: Option<PathBuf>) -> Self {
+        let somewhere = default_file.is_some();
+        match Self::from_env(default_file.unwrap_or_default()) {
+            Self::FileOrNew(_) if !somewhere => Self::Unusable(
+                Error::new(ErrorKind::InvalidConfig, "there is no place for a key file: HOME is not set")
+                    .with_advice("give the key in UNICRM_KEY, or a file in UNICRM_KEY_FILE"),
+            ),
+            found => found,
+        }
+    }
+
+    /// The key itself, which must be there: nothing is made.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] naming the variable or the file.
+    pub fn load(&self) -> Result<MasterKey> {
+        match self {
+            Self::Key(key) => Ok(key.clone()),
+            Self::File(path) | Self::FileOrNew(path) => MasterKey::read_file(path),
+            Self::Unusable(error) => Err(error.clone()),
+        }
+    }
+
     fn choose(key: Option<OsString>, file: Option<OsString>, default_file: PathBuf) -> Self {
         let given = |value: Option<OsString>| value.filter(|value| !value.is_empty());
         if let Some(key) = given(key) {
@@ -209,6 +234,10 @@ impl Keyring {
                         .into());
                 }
                 let key = MasterKey::generate()?;
+                if let Some(folder) = path.parent() {
+                    // What cannot be made here cannot be written into either, and that error names the file.
+                    drop(std::fs::create_dir_all(folder));
+                }
                 key.write_file(path)?;
                 lock(&self.warnings).push(format!(
                     "a new key was written to {}: it opens the stored credentials, so keep it safe and apart from \
@@ -257,6 +286,9 @@ mod tests {
         let KeySource::Unusable(error) = &wrong else { panic!("{wrong:?}") };
         assert!(error.to_string().contains("UNICRM_KEY"));
         assert!(!format!("{wrong:?}").contains("bm90"));
+        assert!(wrong.load().is_err());
+        assert_eq!(KeySource::choose(text(), file(), default()).load().unwrap(), key);
+        assert!(KeySource::choose(None, file(), default()).load().unwrap_err().to_string().contains("/k"));
     }
 
     #[test]

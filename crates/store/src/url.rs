@@ -1,15 +1,17 @@
 //! From a database URL to a store.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use unicrm_core::{Error, ErrorKind, Result};
 
-use crate::{SqliteStore, Store};
+use crate::{KeySource, SqliteStore, Store};
 
 /// The database when none is named: a file in the working directory.
 pub const DEFAULT_URL: &str = "sqlite:unicrm.db";
 
-/// Opens the store that a URL names: `sqlite:FILE`, a bare path, or `sqlite::memory:`.
+/// Opens the store that a URL names: `sqlite:FILE`, a bare path, `sqlite::memory:`, or
+/// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -23,6 +25,28 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
     match parse(url)? {
         Target::Memory => Ok(Arc::new(SqliteStore::open_in_memory().await?)),
         Target::File(path) => Ok(Arc::new(SqliteStore::open(path).await?)),
+        #[cfg(feature = "postgres")]
+        Target::Postgres => Ok(Arc::new(crate::PostgresStore::open(url).await?)),
+    }
+}
+
+/// Where [`open`] finds the master key of the store that a URL names.
+///
+/// ```
+/// # fn main() -> unicrm_core::Result<()> {
+/// let source = unicrm_store::key_source("sqlite:unicrm.db")?;
+/// // Without UNICRM_KEY and UNICRM_KEY_FILE it is the file unicrm.db.key.
+/// println!("{source:?}");
+/// # Ok(()) }
+/// ```
+pub fn key_source(url: &str) -> Result<KeySource> {
+    match parse(url)? {
+        Target::Memory => {
+            Err(Error::new(ErrorKind::InvalidConfig, "a database in memory has a key of its own"))
+        }
+        Target::File(path) => Ok(KeySource::from_env(PathBuf::from(format!("{path}.key")))),
+        #[cfg(feature = "postgres")]
+        Target::Postgres => crate::postgres::key_source(url),
     }
 }
 
@@ -30,13 +54,18 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
 enum Target<'a> {
     Memory,
     File(&'a str),
+    #[cfg(feature = "postgres")]
+    Postgres,
 }
 
 fn parse(url: &str) -> Result<Target<'_>> {
-    let forms = "the forms are sqlite:FILE and a bare path";
+    let forms = "the forms are sqlite:FILE, a bare path and postgres://USER:PASSWORD@HOST/DATABASE";
     let lower = url.to_ascii_lowercase();
     // A PostgreSQL URL may hold a password, so no error repeats a URL.
     if lower.starts_with("postgres:") || lower.starts_with("postgresql:") {
+        #[cfg(feature = "postgres")]
+        return Ok(Target::Postgres);
+        #[cfg(not(feature = "postgres"))]
         return Err(Error::new(ErrorKind::Unsupported, "PostgreSQL is not built into this version")
             .with_advice("use a SQLite file: sqlite:FILE"));
     }
@@ -81,9 +110,10 @@ mod tests {
 
     #[test]
     fn a_password_is_not_repeated() {
-        let error = parse("postgres://unicrm:hunter2@db/unicrm").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(!format!("{error:?} {error}").contains("hunter2"));
+        #[cfg(not(feature = "postgres"))]
+        assert_eq!(parse("postgres://unicrm:hunter2@db/unicrm").unwrap_err().kind(), ErrorKind::Unsupported);
+        #[cfg(feature = "postgres")]
+        assert_eq!(parse("PostgreSQL://unicrm:hunter2@db/unicrm").unwrap(), Target::Postgres);
         assert!(!format!("{:?}", parse("mysql://u:hunter2@db").unwrap_err()).contains("hunter2"));
         assert_eq!(parse("").unwrap_err().kind(), ErrorKind::InvalidConfig);
     }

@@ -2,17 +2,15 @@
 
 use jiff::Timestamp;
 use unicrm_core::{Credentials, ErrorKind, Json, LinkedAccountId, ObjectKind};
-use unicrm_store::{
-    AccountStatus, Checkpoint, Ingest, LinkRequest, LinkedAccounts, ListRequest, PageCommit, Records,
-    SqliteStore,
-};
+use unicrm_store::{AccountStatus, Checkpoint, LinkRequest, ListRequest, PageCommit};
 
-#[tokio::test]
-async fn linking_again_keeps_id_records_and_credentials() {
-    let (store, first, epoch) = crate::linked().await;
+use crate::place::Place;
+
+pub(crate) async fn linking_again_keeps_id_records_and_credentials(place: Place) {
+    let (store, first, epoch) = crate::linked(&place).await;
     let secret = Credentials::new().with("refresh_token", "r1".into());
     store.link(LinkRequest::new("acme", "memory").with_credentials(secret.clone())).await.unwrap();
-    crate::commit(&store, epoch, vec![crate::live("003a", "Feig")]).await;
+    crate::commit(&*store, epoch, vec![crate::live("003a", "Feig")]).await;
     store.set_status(first.id, AccountStatus::RelinkNeeded).await.unwrap();
     assert_eq!(store.linked_account("acme").await.unwrap().status, AccountStatus::RelinkNeeded);
 
@@ -25,9 +23,8 @@ async fn linking_again_keeps_id_records_and_credentials() {
     assert_eq!(store.linked_accounts().await.unwrap(), [again]);
 }
 
-#[tokio::test]
-async fn a_name_belongs_to_one_provider() {
-    let (store, ..) = crate::linked().await;
+pub(crate) async fn a_name_belongs_to_one_provider(place: Place) {
+    let (store, ..) = crate::linked(&place).await;
     let error = store.link(LinkRequest::new("acme", "salesforce")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("memory") && error.advice().is_some());
@@ -37,22 +34,20 @@ async fn a_name_belongs_to_one_provider() {
     }
 }
 
-#[tokio::test]
-async fn an_account_is_found_by_name_or_id_and_an_error_names_those_that_there_are() {
-    let (store, account, _) = crate::linked().await;
+pub(crate) async fn an_account_is_found_by_name_or_id_and_an_error_names_those_that_there_are(place: Place) {
+    let empty = place.open().await;
+    assert!(empty.linked_account("x").await.unwrap_err().advice().is_some_and(|a| a.contains("unicrm link")));
+    let (store, account, _) = crate::linked(&place).await;
     let other = store.link(LinkRequest::new("Łódź & co", "memory")).await.unwrap();
     assert_eq!(store.linked_account("acme").await.unwrap(), account);
     assert_eq!(store.linked_account(&other.id.to_string()).await.unwrap(), other);
     let error = store.linked_account("Acme").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.advice().is_some_and(|advice| advice.contains("acme, Łódź & co")), "{error:?}");
-    let empty = SqliteStore::open_in_memory().await.unwrap();
-    assert!(empty.linked_account("x").await.unwrap_err().advice().is_some_and(|a| a.contains("unicrm link")));
 }
 
-#[tokio::test]
-async fn unlinking_removes_everything_of_it_and_nothing_else() {
-    let (store, account, epoch) = crate::linked().await;
+pub(crate) async fn unlinking_removes_everything_of_it_and_nothing_else(place: Place) {
+    let (store, account, epoch) = crate::linked(&place).await;
     let other = store.link(LinkRequest::new("other", "memory")).await.unwrap();
     let other_epoch = store.begin_epoch(other.id).await.unwrap();
     for (epoch, secret) in [(epoch, "a"), (other_epoch, "b")] {
@@ -77,9 +72,8 @@ async fn unlinking_removes_everything_of_it_and_nothing_else() {
     }
 }
 
-#[tokio::test]
-async fn the_json_of_an_account_is_what_scripts_rely_on() {
-    let (store, account, epoch) = crate::linked().await;
+pub(crate) async fn the_json_of_an_account_is_what_scripts_rely_on(place: Place) {
+    let (store, account, epoch) = crate::linked(&place).await;
     let at: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
     store.finish_sync(epoch, at).await.unwrap();
     let json = serde_json::to_value(store.linked_accounts().await.unwrap()).unwrap();

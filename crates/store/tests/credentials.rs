@@ -1,15 +1,25 @@
 //! Credentials: encrypted at rest, swapped safely by several processes, opened by the right key alone.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use unicrm_core::{Credentials, ErrorKind, Swap};
-use unicrm_store::{KeySource, LinkRequest, LinkedAccounts, MasterKey, SqliteOptions, SqliteStore};
+use unicrm_store::{
+    KeySource, LinkRequest, LinkedAccounts as _, MasterKey, SqliteOptions, SqliteStore, Store,
+};
+
+use crate::place::Place;
 
 const SECRET: &str = "5Aep861TSESvWeug_xvFHRBTTbf_fVfAqcB";
 
 async fn open(folder: &Path, key: KeySource) -> SqliteStore {
     SqliteStore::open_with(folder.join("unicrm.db"), SqliteOptions::new(key)).await.unwrap()
+}
+
+async fn open_as(place: &Place, key: &MasterKey) -> Arc<dyn Store> {
+    place.try_open(KeySource::Key(key.clone()), Duration::from_secs(20)).await.unwrap()
 }
 
 fn secrets(value: &str) -> Credentials {
@@ -50,16 +60,13 @@ async fn no_secret_and_no_key_is_in_any_file() {
     assert_eq!(look(), 1, "closing leaves the database alone");
 }
 
-#[tokio::test]
-async fn several_processes_lose_no_swap() {
-    let folder = tempfile::tempdir().unwrap();
-    let key = MasterKey::generate().unwrap();
-    let store = open(folder.path(), KeySource::Key(key.clone())).await;
+pub(crate) async fn several_processes_lose_no_swap(place: Place) {
+    let store = place.open().await;
     let id = store.link(LinkRequest::new("acme", "memory")).await.unwrap().id;
     let mut tasks = Vec::new();
     for _ in 0..4 {
         // Connections of their own, as another process would have.
-        let store = open(folder.path(), KeySource::Key(key.clone())).await;
+        let store = place.open().await;
         tasks.push(tokio::spawn(async move {
             let credentials = store.credentials(id);
             let mut swapped = 0;
@@ -124,13 +131,11 @@ async fn a_key_file_is_made_once_with_a_warning_and_for_its_owner_alone() {
     assert!(!file.exists(), "a new key would open nothing");
 }
 
-#[tokio::test]
-async fn the_wrong_key_is_named_and_linking_again_helps() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), KeySource::Key(MasterKey::generate().unwrap())).await;
+pub(crate) async fn the_wrong_key_is_named_and_linking_again_helps(place: Place) {
+    let store = open_as(&place, &MasterKey::generate().unwrap()).await;
     let id = store.link(LinkRequest::new("acme", "memory").with_credentials(secrets("r1"))).await.unwrap().id;
     drop(store);
-    let store = open(folder.path(), KeySource::Key(MasterKey::generate().unwrap())).await;
+    let store = open_as(&place, &MasterKey::generate().unwrap()).await;
     let error = store.credentials(id).load().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(
@@ -141,11 +146,9 @@ async fn the_wrong_key_is_named_and_linking_again_helps() {
     assert_eq!((now.version, now.credentials), (2, secrets("r2")));
 }
 
-#[tokio::test]
-async fn rotation_moves_everything_to_the_new_key() {
-    let folder = tempfile::tempdir().unwrap();
+pub(crate) async fn rotation_moves_everything_to_the_new_key(place: Place) {
     let [old, new, stranger] = [(); 3].map(|()| MasterKey::generate().unwrap());
-    let store = open(folder.path(), KeySource::Key(old.clone())).await;
+    let store = open_as(&place, &old).await;
     let mut ids = Vec::new();
     for name in ["a", "b", "c"] {
         let request = LinkRequest::new(name, "memory").with_credentials(secrets(name));
@@ -158,16 +161,15 @@ async fn rotation_moves_everything_to_the_new_key() {
         assert_eq!(store.credentials(*id).load().await.unwrap().credentials, secrets(name));
     }
     drop(store);
-    let store = open(folder.path(), KeySource::Key(old)).await;
+    let store = open_as(&place, &old).await;
     assert!(store.credentials(ids[0].1).load().await.is_err());
     drop(store);
-    let store = open(folder.path(), KeySource::Key(new)).await;
+    let store = open_as(&place, &new).await;
     assert_eq!(store.credentials(ids[0].1).load().await.unwrap().credentials, secrets("a"));
 }
 
-#[tokio::test]
-async fn an_account_without_credentials_has_version_zero() {
-    let (store, account, _) = crate::linked().await;
+pub(crate) async fn an_account_without_credentials_has_version_zero(place: Place) {
+    let (store, account, _) = crate::linked(&place).await;
     let stored = store.credentials(account.id).load().await.unwrap();
     assert_eq!((stored.version, stored.credentials.is_empty()), (0, true));
     let swap = store.credentials(account.id).compare_and_swap(1, secrets("r")).await.unwrap();

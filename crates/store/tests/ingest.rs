@@ -6,13 +6,13 @@ use unicrm_core::{
     compute_id,
 };
 use unicrm_store::{
-    Checkpoint, Include, Ingest, LinkRequest, LinkedAccounts, ListRequest, PageCommit, PageCounts, Records,
-    SqliteStore, StaleEpoch, StoredRecord,
+    Checkpoint, Include, LinkRequest, ListRequest, PageCommit, PageCounts, StaleEpoch, Store, StoredRecord,
 };
 
+use crate::place::Place;
 use crate::{commit, contact, linked, live};
 
-async fn get(store: &SqliteStore, remote_id: &str) -> Option<StoredRecord> {
+async fn get(store: &dyn Store, remote_id: &str) -> Option<StoredRecord> {
     let mut found =
         store.find_remote(None, Some(ObjectKind::Contact), remote_id, Include::default()).await.unwrap();
     assert!(found.len() <= 1);
@@ -33,41 +33,39 @@ fn gone(remote_id: &str, reason: GoneReason) -> Row {
     Row::Gone(Gone::new(ObjectKind::Contact, remote_id, reason))
 }
 
-#[tokio::test]
-async fn our_times_move_only_when_something_changed() {
-    let (store, _, epoch) = linked().await;
-    commit(&store, epoch, vec![live("003a", "Feig")]).await;
-    let (created, modified) = times(&get(&store, "003a").await.unwrap());
+pub(crate) async fn our_times_move_only_when_something_changed(place: Place) {
+    let (store, _, epoch) = linked(&place).await;
+    commit(&*store, epoch, vec![live("003a", "Feig")]).await;
+    let (created, modified) = times(&get(&*store, "003a").await.unwrap());
     assert_eq!(created, modified);
 
     a_moment().await;
-    assert_eq!(commit(&store, epoch, vec![live("003a", "Feig")]).await.counts.unchanged, 1);
-    assert_eq!(times(&get(&store, "003a").await.unwrap()), (created.clone(), modified.clone()));
+    assert_eq!(commit(&*store, epoch, vec![live("003a", "Feig")]).await.counts.unchanged, 1);
+    assert_eq!(times(&get(&*store, "003a").await.unwrap()), (created.clone(), modified.clone()));
 
     // Another raw record is kept, but is no change of the record.
     let raw = RawRecord::new("/sobjects/Contact", r#"{"LastViewedDate":"2026-11-22"}"#);
     let row =
         LiveRow::new(contact("003a", "Feig")).with_raw(raw.clone()).with_stamp(Some(Timestamp::UNIX_EPOCH));
-    assert_eq!(commit(&store, epoch, vec![Row::Live(row)]).await.counts.unchanged, 1);
-    let stored = get(&store, "003a").await.unwrap();
+    assert_eq!(commit(&*store, epoch, vec![Row::Live(row)]).await.counts.unchanged, 1);
+    let stored = get(&*store, "003a").await.unwrap();
     assert_eq!(times(&stored), (created.clone(), modified.clone()));
     assert_eq!(stored.stamp, Some(Timestamp::UNIX_EPOCH));
     assert_eq!(store.raw(ObjectKind::Contact, stored.record.id().unwrap()).await.unwrap(), Some(raw));
 
     a_moment().await;
-    assert_eq!(commit(&store, epoch, vec![live("003a", "Feig-Baur")]).await.counts.updated, 1);
-    let (created_later, modified_later) = times(&get(&store, "003a").await.unwrap());
+    assert_eq!(commit(&*store, epoch, vec![live("003a", "Feig-Baur")]).await.counts.updated, 1);
+    let (created_later, modified_later) = times(&get(&*store, "003a").await.unwrap());
     assert_eq!(created_later, created);
     assert!(modified_later > modified);
 }
 
-#[tokio::test]
-async fn a_row_that_comes_without_its_raw_record_keeps_the_one_that_is_there() {
-    let (store, account, epoch) = linked().await;
+pub(crate) async fn a_row_that_comes_without_its_raw_record_keeps_the_one_that_is_there(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
     let raw = RawRecord::new("/sobjects/Contact", r#"{"Id":"003a"}"#);
     let whole = LiveRow::new(contact("003a", "Feig")).with_raw(raw.clone());
-    commit(&store, epoch, vec![Row::Live(whole)]).await;
-    assert_eq!(commit(&store, epoch, vec![live("003a", "Baur")]).await.counts.updated, 1);
+    commit(&*store, epoch, vec![Row::Live(whole)]).await;
+    assert_eq!(commit(&*store, epoch, vec![live("003a", "Baur")]).await.counts.updated, 1);
     let id = compute_id(account.id, ObjectKind::Contact, "003a");
     assert_eq!(store.raw(ObjectKind::Contact, id).await.unwrap(), Some(raw.clone()));
     let stored = store.get(ObjectKind::Contact, id, Include::everything()).await.unwrap().unwrap().record;
@@ -76,9 +74,8 @@ async fn a_row_that_comes_without_its_raw_record_keeps_the_one_that_is_there() {
     assert_eq!(stored.remote_data, raw.to_remote_data());
 }
 
-#[tokio::test]
-async fn a_stale_epoch_is_refused_and_changes_nothing() {
-    let (store, account, first) = linked().await;
+pub(crate) async fn a_stale_epoch_is_refused_and_changes_nothing(place: Place) {
+    let (store, account, first) = linked(&place).await;
     let page = |epoch| {
         PageCommit::new(epoch, ObjectKind::Contact, vec![live("003a", "Feig")])
             .with_checkpoint(Checkpoint::of(&7))
@@ -93,17 +90,16 @@ async fn a_stale_epoch_is_refused_and_changes_nothing() {
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert_eq!(StaleEpoch::of(&error), Some(&StaleEpoch { held: 1, current: 2 }));
     }
-    assert!(get(&store, "003a").await.is_none());
+    assert!(get(&*store, "003a").await.is_none());
     assert_eq!(store.checkpoint(account.id, ObjectKind::Contact).await.unwrap(), None);
     store.commit_page(page(second)).await.unwrap();
     assert_eq!(store.checkpoint(account.id, ObjectKind::Contact).await.unwrap(), Some(Checkpoint::of(&7)));
     assert_eq!(store.checkpoint(account.id, ObjectKind::Lead).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_tombstone_keeps_the_data_and_says_why() {
-    let (store, account, epoch) = linked().await;
-    commit(&store, epoch, vec![live("003a", "Feig"), live("003b", "Baur"), live("003c", "Chen")]).await;
+pub(crate) async fn a_tombstone_keeps_the_data_and_says_why(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
+    commit(&*store, epoch, vec![live("003a", "Feig"), live("003b", "Baur"), live("003c", "Chen")]).await;
     let at: Timestamp = "2026-11-20T08:00:00Z".parse().unwrap();
     let rows = || {
         vec![
@@ -112,23 +108,23 @@ async fn a_tombstone_keeps_the_data_and_says_why() {
             gone("003-never-seen", GoneReason::Deleted),
         ]
     };
-    let counts = commit(&store, epoch, rows()).await.counts;
+    let counts = commit(&*store, epoch, rows()).await.counts;
     assert_eq!(counts, PageCounts { deleted: 2, unchanged: 1, ..PageCounts::default() });
-    let a = get(&store, "003a").await.unwrap();
+    let a = get(&*store, "003a").await.unwrap();
     let tombstone = a.gone.clone().unwrap();
     assert_eq!((tombstone.reason, tombstone.at), (GoneReason::Deleted, at));
     assert_eq!(a.record.get("last_name").unwrap().to_string(), "Feig");
     assert_eq!(a.record.get("remote_was_deleted").unwrap().to_string(), "true");
-    let b = get(&store, "003b").await.unwrap().gone.unwrap();
+    let b = get(&*store, "003b").await.unwrap().gone.unwrap();
     assert_eq!(b.reason, GoneReason::MergedInto("003c".into()));
-    assert!(get(&store, "003-never-seen").await.is_none());
+    assert!(get(&*store, "003-never-seen").await.is_none());
 
-    let again = commit(&store, epoch, rows()).await.counts;
+    let again = commit(&*store, epoch, rows()).await.counts;
     assert_eq!(again, PageCounts { unchanged: 3, ..PageCounts::default() });
-    assert_eq!(get(&store, "003a").await.unwrap(), a);
+    assert_eq!(get(&*store, "003a").await.unwrap(), a);
     // That it cannot be seen says less than that it was deleted.
-    commit(&store, epoch, vec![gone("003a", GoneReason::NotVisible)]).await;
-    assert_eq!(get(&store, "003a").await.unwrap(), a);
+    commit(&*store, epoch, vec![gone("003a", GoneReason::NotVisible)]).await;
+    assert_eq!(get(&*store, "003a").await.unwrap(), a);
 
     let counts = store.counts(Some(account.id)).await.unwrap()[&ObjectKind::Contact];
     assert_eq!((counts.live, counts.deleted), (1, 2));
@@ -138,29 +134,27 @@ async fn a_tombstone_keeps_the_data_and_says_why() {
     assert_eq!((list(false).await, list(true).await), (1, 3));
 
     // It was restored, just as it had been.
-    assert_eq!(commit(&store, epoch, vec![live("003a", "Feig")]).await.counts.updated, 1);
-    let a = get(&store, "003a").await.unwrap();
+    assert_eq!(commit(&*store, epoch, vec![live("003a", "Feig")]).await.counts.updated, 1);
+    let a = get(&*store, "003a").await.unwrap();
     assert_eq!((a.gone, a.record.get("remote_was_deleted")), (None, None));
 }
 
-#[tokio::test]
-async fn a_record_that_went_before_we_saw_it_is_kept_with_its_last_state() {
-    let (store, _, epoch) = linked().await;
+pub(crate) async fn a_record_that_went_before_we_saw_it_is_kept_with_its_last_state(place: Place) {
+    let (store, _, epoch) = linked(&place).await;
     let row = || {
         let last = LiveRow::new(contact("003a", "Feig"));
         Row::Gone(Gone::new(ObjectKind::Contact, "003a", GoneReason::Deleted).with_last(last))
     };
-    assert_eq!(commit(&store, epoch, vec![row()]).await.counts.deleted, 1);
-    assert_eq!(commit(&store, epoch, vec![row()]).await.counts.unchanged, 1);
-    let stored = get(&store, "003a").await.unwrap();
+    assert_eq!(commit(&*store, epoch, vec![row()]).await.counts.deleted, 1);
+    assert_eq!(commit(&*store, epoch, vec![row()]).await.counts.unchanged, 1);
+    let stored = get(&*store, "003a").await.unwrap();
     assert!(stored.gone.is_some());
     assert_eq!(stored.record.get("last_name").unwrap().to_string(), "Feig");
     assert_eq!(stored.record.get("remote_was_deleted").unwrap().to_string(), "true");
 }
 
-#[tokio::test]
-async fn an_object_without_the_deleted_field_has_tombstones_too() {
-    let (store, _, epoch) = linked().await;
+pub(crate) async fn an_object_without_the_deleted_field_has_tombstones_too(place: Place) {
+    let (store, _, epoch) = linked(&place).await;
     let mut call = EngagementType::default();
     call.remote_id = Some("call".into());
     let kind = ObjectKind::EngagementType;
@@ -171,9 +165,8 @@ async fn an_object_without_the_deleted_field_has_tombstones_too() {
     assert_eq!(store.counts(None).await.unwrap()[&kind].deleted, 1);
 }
 
-#[tokio::test]
-async fn rejected_rows_are_kept_once_until_they_come_right() {
-    let (store, account, epoch) = linked().await;
+pub(crate) async fn rejected_rows_are_kept_once_until_they_come_right(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
     let rejected = |remote_id: Option<&str>| Row::Rejected {
         remote_id: remote_id.map(Into::into),
         error: Error::new(ErrorKind::Decode, "the date is no date")
@@ -192,7 +185,7 @@ async fn rejected_rows_are_kept_once_until_they_come_right() {
         ]
     };
     for _ in 0..2 {
-        let counts = commit(&store, epoch, [rows(), vec![live("003b", "Baur")]].concat()).await.counts;
+        let counts = commit(&*store, epoch, [rows(), vec![live("003b", "Baur")]].concat()).await.counts;
         assert_eq!((counts.rejected, counts.created + counts.unchanged), (4, 1));
     }
     let list = async |kind| store.rejected(account.id, kind, 100).await.unwrap();
@@ -204,35 +197,34 @@ async fn rejected_rows_are_kept_once_until_they_come_right() {
     assert!(kept[3].error.contains("its linked account and remote id give"), "{}", kept[3].error);
     assert!(list(Some(ObjectKind::Lead)).await.is_empty());
 
-    commit(&store, epoch, vec![live("003a", "Feig")]).await;
+    commit(&*store, epoch, vec![live("003a", "Feig")]).await;
     assert!(list(None).await.iter().all(|row| row.remote_id != Some("003a".into())));
 }
 
-#[tokio::test]
-async fn a_snapshot_declares_gone_what_it_did_not_show() {
-    let (store, account, epoch) = linked().await;
+pub(crate) async fn a_snapshot_declares_gone_what_it_did_not_show(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
     let other = store.link(LinkRequest::new("other", "memory")).await.unwrap();
     let other_epoch = store.begin_epoch(other.id).await.unwrap();
-    commit(&store, other_epoch, vec![live("003b", "untouched")]).await;
-    commit(&store, epoch, ["003a", "003b", "003c", "003d", "003e"].map(|id| live(id, "x")).to_vec()).await;
+    commit(&*store, other_epoch, vec![live("003b", "untouched")]).await;
+    commit(&*store, epoch, ["003a", "003b", "003c", "003d", "003e"].map(|id| live(id, "x")).to_vec()).await;
 
     store.begin_snapshot(epoch, ObjectKind::Contact).await.unwrap();
-    commit(&store, epoch, vec![live("003a", "x"), live("003new", "x")]).await;
+    commit(&*store, epoch, vec![live("003a", "x"), live("003new", "x")]).await;
     // A row that is not understood is still there; an id alone is too.
     let not_understood = Row::Rejected {
         remote_id: Some("003c".into()),
         error: Error::new(ErrorKind::Decode, "no"),
         raw: None,
     };
-    commit(&store, epoch, vec![not_understood, Row::Id { remote_id: "003d".into(), stamp: None }]).await;
-    assert!(get(&store, "003e").await.unwrap().gone.is_none(), "not before the end");
+    commit(&*store, epoch, vec![not_understood, Row::Id { remote_id: "003d".into(), stamp: None }]).await;
+    assert!(get(&*store, "003e").await.unwrap().gone.is_none(), "not before the end");
 
     let end = store.finish_snapshot(epoch, ObjectKind::Contact, Some(Checkpoint::of(&"done"))).await.unwrap();
     assert_eq!((end.gone, end.blind), (2, 0));
     for (remote_id, is_gone) in
         [("003a", false), ("003c", false), ("003d", false), ("003new", false), ("003e", true)]
     {
-        let stored = get(&store, remote_id).await.unwrap();
+        let stored = get(&*store, remote_id).await.unwrap();
         assert_eq!(
             stored.gone.map(|gone| gone.reason),
             is_gone.then_some(GoneReason::NotVisible),
@@ -252,43 +244,40 @@ async fn a_snapshot_declares_gone_what_it_did_not_show() {
     assert!(error.to_string().contains("no snapshot of contacts is under way"), "{error}");
 }
 
-#[tokio::test]
-async fn a_snapshot_that_was_begun_again_starts_from_nothing() {
-    let (store, account, epoch) = linked().await;
-    commit(&store, epoch, vec![live("003a", "x"), live("003b", "x")]).await;
+pub(crate) async fn a_snapshot_that_was_begun_again_starts_from_nothing(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
+    commit(&*store, epoch, vec![live("003a", "x"), live("003b", "x")]).await;
     store.begin_snapshot(epoch, ObjectKind::Contact).await.unwrap();
-    commit(&store, epoch, vec![live("003a", "x")]).await;
+    commit(&*store, epoch, vec![live("003a", "x")]).await;
     // The process ended here; the next one goes on under its own epoch, or begins again.
     let epoch = store.begin_epoch(account.id).await.unwrap();
     store.begin_snapshot(epoch, ObjectKind::Contact).await.unwrap();
-    commit(&store, epoch, vec![live("003b", "x")]).await;
+    commit(&*store, epoch, vec![live("003b", "x")]).await;
     assert_eq!(store.finish_snapshot(epoch, ObjectKind::Contact, None).await.unwrap().gone, 1);
-    assert!(get(&store, "003a").await.unwrap().gone.is_some());
-    assert!(get(&store, "003b").await.unwrap().gone.is_none());
+    assert!(get(&*store, "003a").await.unwrap().gone.is_some());
+    assert!(get(&*store, "003b").await.unwrap().gone.is_none());
 }
 
-#[tokio::test]
-async fn a_row_without_an_id_keeps_a_snapshot_from_declaring_anything_gone() {
-    let (store, _, epoch) = linked().await;
-    commit(&store, epoch, vec![live("003a", "x")]).await;
+pub(crate) async fn a_row_without_an_id_keeps_a_snapshot_from_declaring_anything_gone(place: Place) {
+    let (store, _, epoch) = linked(&place).await;
+    commit(&*store, epoch, vec![live("003a", "x")]).await;
     store.begin_snapshot(epoch, ObjectKind::Contact).await.unwrap();
     let blind = Row::Rejected { remote_id: None, error: Error::new(ErrorKind::Decode, "no"), raw: None };
-    commit(&store, epoch, vec![blind]).await;
+    commit(&*store, epoch, vec![blind]).await;
     let end = store.finish_snapshot(epoch, ObjectKind::Contact, None).await.unwrap();
     assert_eq!((end.gone, end.blind), (0, 1));
-    assert!(get(&store, "003a").await.unwrap().gone.is_none());
+    assert!(get(&*store, "003a").await.unwrap().gone.is_none());
 }
 
-#[tokio::test]
-async fn ids_alone_tell_what_is_to_be_read() {
-    let (store, _, epoch) = linked().await;
+pub(crate) async fn ids_alone_tell_what_is_to_be_read(place: Place) {
+    let (store, _, epoch) = linked(&place).await;
     let at = |second| Some(Timestamp::from_second(second).unwrap());
     let row = |id, second| Row::Live(LiveRow::new(contact(id, "x")).with_stamp(at(second)));
-    commit(&store, epoch, vec![row("same", 1), row("older", 1), row("back", 1)]).await;
-    commit(&store, epoch, vec![gone("back", GoneReason::Deleted)]).await;
+    commit(&*store, epoch, vec![row("same", 1), row("older", 1), row("back", 1)]).await;
+    commit(&*store, epoch, vec![gone("back", GoneReason::Deleted)]).await;
     let id = |id: &str, second| Row::Id { remote_id: id.into(), stamp: at(second) };
     let report =
-        commit(&store, epoch, vec![id("same", 1), id("older", 2), id("back", 1), id("unknown", 1)]).await;
+        commit(&*store, epoch, vec![id("same", 1), id("older", 2), id("back", 1), id("unknown", 1)]).await;
     assert_eq!(report.to_fetch, ["older".into(), "back".into(), "unknown".into()]);
     assert_eq!(report.missing, 2, "all but the older one");
     assert_eq!(report.counts, PageCounts::default());

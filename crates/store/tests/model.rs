@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 use unicrm_core::{Gone, GoneReason, LiveRow, ObjectKind, Row};
-use unicrm_store::{Ingest, ListRequest, PageCommit, PageCounts, Records};
+use unicrm_store::{LinkRequest, ListRequest, PageCommit, PageCounts, Store};
+
+use crate::place::Place;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -78,53 +81,63 @@ impl Model {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-    #[test]
-    fn the_store_is_what_the_pages_said(pages in proptest::collection::vec(proptest::collection::vec(step(), 0..6), 0..12)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let (store, _, epoch) = crate::linked().await;
-            let mut model = Model::default();
-            for page in pages {
-                let mut rows = Vec::new();
-                let mut expected = PageCounts::default();
-                for step in page {
-                    match step {
-                        Step::Live(id, name) => {
-                            rows.push(Row::Live(LiveRow::new(crate::contact(&id.to_string(), &name.to_string()))));
-                            expected += model.live(id, name);
-                        }
-                        Step::Gone(id, deleted) => {
-                            let reason = if deleted { GoneReason::Deleted } else { GoneReason::NotVisible };
-                            rows.push(Row::Gone(Gone::new(ObjectKind::Contact, id.to_string(), reason.clone())));
-                            expected += model.gone(id, reason);
-                        }
-                        Step::BeginSnapshot | Step::FinishSnapshot => {
-                            let page = PageCommit::new(epoch, ObjectKind::Contact, std::mem::take(&mut rows));
-                            let counts = store.commit_page(page).await.unwrap().counts;
-                            prop_assert_eq!(counts, std::mem::take(&mut expected));
-                            if matches!(step, Step::BeginSnapshot) {
-                                store.begin_snapshot(epoch, ObjectKind::Contact).await.unwrap();
-                                model.snapshot = Some(Vec::new());
-                            } else {
-                                let end = store.finish_snapshot(epoch, ObjectKind::Contact, None).await;
-                                prop_assert_eq!(end.ok().map(|end| end.gone), model.finish());
-                            }
-                        }
+/// How many sequences each store is put through.
+fn cases() -> u32 {
+    std::env::var("UNICRM_STORE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
+}
+
+pub(crate) async fn the_store_is_what_the_pages_said(place: Place) {
+    let store = place.open().await;
+    let pages = proptest::collection::vec(proptest::collection::vec(step(), 0..6), 0..12);
+    crate::for_all(ProptestConfig::with_cases(cases()), &pages, async |pages| run(&*store, pages).await)
+        .await;
+}
+
+async fn run(store: &dyn Store, pages: Vec<Vec<Step>>) -> Result<(), TestCaseError> {
+    // All cases share a store; each has an account of its own in it.
+    let account = store.link(LinkRequest::new(uuid::Uuid::new_v4().to_string(), "memory")).await.unwrap();
+    let epoch = store.begin_epoch(account.id).await.unwrap();
+    let mut model = Model::default();
+    for page in pages {
+        let mut rows = Vec::new();
+        let mut expected = PageCounts::default();
+        for step in page {
+            match step {
+                Step::Live(id, name) => {
+                    rows.push(Row::Live(LiveRow::new(crate::contact(&id.to_string(), &name.to_string()))));
+                    expected += model.live(id, name);
+                }
+                Step::Gone(id, deleted) => {
+                    let reason = if deleted { GoneReason::Deleted } else { GoneReason::NotVisible };
+                    rows.push(Row::Gone(Gone::new(ObjectKind::Contact, id.to_string(), reason.clone())));
+                    expected += model.gone(id, reason);
+                }
+                Step::BeginSnapshot | Step::FinishSnapshot => {
+                    let page = PageCommit::new(epoch, ObjectKind::Contact, std::mem::take(&mut rows));
+                    let counts = store.commit_page(page).await.unwrap().counts;
+                    prop_assert_eq!(counts, std::mem::take(&mut expected));
+                    if matches!(step, Step::BeginSnapshot) {
+                        store.begin_snapshot(epoch, ObjectKind::Contact).await.unwrap();
+                        model.snapshot = Some(Vec::new());
+                    } else {
+                        let end = store.finish_snapshot(epoch, ObjectKind::Contact, None).await;
+                        prop_assert_eq!(end.ok().map(|end| end.gone), model.finish());
                     }
                 }
-                let page = PageCommit::new(epoch, ObjectKind::Contact, rows);
-                prop_assert_eq!(store.commit_page(page).await.unwrap().counts, expected);
             }
-            let request = ListRequest::new(ObjectKind::Contact).with_deleted(true);
-            let stored: BTreeMap<u8, Known> = store.list(request).await.unwrap().records.into_iter().map(|stored| {
-                let text = |field| stored.record.get(field).unwrap().to_string();
-                let known = Known { name: text("last_name").parse().unwrap(), gone: stored.gone.map(|gone| gone.reason) };
-                (text("remote_id").parse().unwrap(), known)
-            }).collect();
-            prop_assert_eq!(stored, model.records);
-            Ok(())
-        })?;
+        }
+        let page = PageCommit::new(epoch, ObjectKind::Contact, rows);
+        prop_assert_eq!(store.commit_page(page).await.unwrap().counts, expected);
     }
+    let request = ListRequest::new(ObjectKind::Contact).of(account.id).with_deleted(true);
+    let stored = store.list(request).await.unwrap().records.into_iter().map(|stored| {
+        let text = |field| stored.record.get(field).unwrap().to_string();
+        let gone = stored.gone.as_ref().map(|gone| gone.reason.clone());
+        // The flag follows the tombstone, whichever way that came about.
+        assert_eq!(stored.record.get("remote_was_deleted").is_some(), gone.is_some());
+        (text("remote_id").parse().unwrap(), Known { name: text("last_name").parse().unwrap(), gone })
+    });
+    prop_assert_eq!(stored.collect::<BTreeMap<u8, Known>>(), model.records);
+    store.unlink(account.id).await.unwrap();
+    Ok(())
 }

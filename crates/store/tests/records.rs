@@ -7,26 +7,24 @@ use unicrm_core::{
     ObjectKind, Opportunity, Patch, RawRecord, Record, RecordPatch, Ref, RemoteField, RemoteFieldClass, Row,
     User, compute_id,
 };
-use unicrm_store::{
-    Filter, Include, Ingest, LinkRequest, LinkedAccounts, ListRequest, PageCommit, Records, SqliteStore,
-};
+use unicrm_store::{Filter, Include, LinkRequest, ListRequest, PageCommit, Store};
 use uuid::Uuid;
 
+use crate::place::Place;
 use crate::{commit, contact, linked, live};
 
-async fn ids(store: &SqliteStore, request: ListRequest) -> Vec<String> {
+async fn ids(store: &dyn Store, request: ListRequest) -> Vec<String> {
     let page = store.list(request).await.unwrap();
     assert!(page.next.is_none());
     page.records.iter().map(|stored| stored.record.remote_id().unwrap().to_string()).collect()
 }
 
-#[tokio::test]
-async fn a_record_is_found_by_either_id() {
-    let (store, account, epoch) = linked().await;
+pub(crate) async fn a_record_is_found_by_either_id(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
     let other = store.link(LinkRequest::new("other", "memory")).await.unwrap();
     let other_epoch = store.begin_epoch(other.id).await.unwrap();
-    commit(&store, epoch, vec![live("x1", "Feig")]).await;
-    commit(&store, other_epoch, vec![live("x1", "Baur")]).await;
+    commit(&*store, epoch, vec![live("x1", "Feig")]).await;
+    commit(&*store, other_epoch, vec![live("x1", "Baur")]).await;
     let mut user = User::default();
     user.remote_id = Some("x1".into());
     let page = PageCommit::new(epoch, ObjectKind::User, vec![Row::Live(LiveRow::new(user))]);
@@ -49,15 +47,14 @@ async fn a_record_is_found_by_either_id() {
     }
 }
 
-#[tokio::test]
-async fn pages_show_every_record_once_and_in_order() {
-    let (store, account, epoch) = linked().await;
+pub(crate) async fn pages_show_every_record_once_and_in_order(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
     let other = store.link(LinkRequest::new("other", "memory")).await.unwrap();
     let other_epoch = store.begin_epoch(other.id).await.unwrap();
     for i in 0..50 {
         // The records of two accounts lie between one another.
         let epoch = if i % 2 == 0 { epoch } else { other_epoch };
-        commit(&store, epoch, vec![live(&format!("{i:03}"), "x")]).await;
+        commit(&*store, epoch, vec![live(&format!("{i:03}"), "x")]).await;
     }
     for limit in [1, 7, 25, 26, 1000] {
         let mut seen = Vec::new();
@@ -68,7 +65,7 @@ async fn pages_show_every_record_once_and_in_order() {
             assert!(page.records.len() <= limit as usize);
             seen.extend(page.records.iter().map(|stored| stored.record.remote_id().unwrap().to_string()));
             // A record that comes meanwhile does not disturb the pages.
-            commit(&store, other_epoch, vec![live(&format!("late {}", seen.len()), "x")]).await;
+            commit(&*store, other_epoch, vec![live(&format!("late {}", seen.len()), "x")]).await;
             after = page.next;
             if after.is_none() {
                 break;
@@ -79,9 +76,8 @@ async fn pages_show_every_record_once_and_in_order() {
     }
 }
 
-#[tokio::test]
-async fn conditions_are_typed() {
-    let (store, account, epoch) = linked().await;
+pub(crate) async fn conditions_are_typed(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
     let mut gil = contact("1", "Feig");
     gil.account = Some(Ref::remote(account.id, "001"));
     gil.email_addresses = vec![EmailAddress::new("gil@example.com", "Work")];
@@ -89,7 +85,7 @@ async fn conditions_are_typed() {
     gil.remote_was_deleted = Some(false);
     let mut mona = contact("2", "Baur");
     mona.last_activity_at = Some("2026-11-22T00:00:00.5Z".parse().unwrap());
-    commit(&store, epoch, vec![Row::Live(LiveRow::new(gil)), Row::Live(LiveRow::new(mona))]).await;
+    commit(&*store, epoch, vec![Row::Live(LiveRow::new(gil)), Row::Live(LiveRow::new(mona))]).await;
     let gil_id = compute_id(account.id, ObjectKind::Contact, "1").to_string();
     let account_id = compute_id(account.id, ObjectKind::Account, "001").to_string();
     for (field, value, expected) in [
@@ -106,23 +102,22 @@ async fn conditions_are_typed() {
         ("first_name", "' OR 1=1 --", ""),
     ] {
         let request = ListRequest::new(ObjectKind::Contact).with_filter(Filter::equal(field, value));
-        assert_eq!(ids(&store, request).await.join(","), expected, "{field}={value}");
+        assert_eq!(ids(&*store, request).await.join(","), expected, "{field}={value}");
     }
     for (field, expected) in
         [("account", "2"), ("last_name", ""), ("first_name", "1,2"), ("addresses", "1,2")]
     {
         let request = ListRequest::new(ObjectKind::Contact).with_filter(Filter::none(field));
-        assert_eq!(ids(&store, request).await.join(","), expected, "{field} is none");
+        assert_eq!(ids(&*store, request).await.join(","), expected, "{field} is none");
     }
     let both = ListRequest::new(ObjectKind::Contact)
         .with_filter(Filter::equal("last_name", "Feig"))
         .with_filter(Filter::equal("remote_id", "2"));
-    assert!(ids(&store, both).await.is_empty());
+    assert!(ids(&*store, both).await.is_empty());
 }
 
-#[tokio::test]
-async fn amounts_and_numbers_are_compared_exactly() {
-    let (store, _, epoch) = linked().await;
+pub(crate) async fn amounts_and_numbers_are_compared_exactly(place: Place) {
+    let (store, _, epoch) = linked(&place).await;
     let deal = |id: &str, amount: &str| {
         let mut deal = Opportunity::default();
         deal.remote_id = Some(id.into());
@@ -134,7 +129,7 @@ async fn amounts_and_numbers_are_compared_exactly() {
     store.commit_page(PageCommit::new(epoch, ObjectKind::Opportunity, rows)).await.unwrap();
     for (value, expected) in [("100.5", "a"), ("100.500", "a"), ("12345678901234567.89", "b"), ("100", "")] {
         let request = ListRequest::new(ObjectKind::Opportunity).with_filter(Filter::equal("amount", value));
-        assert_eq!(ids(&store, request).await.join(","), expected, "{value}");
+        assert_eq!(ids(&*store, request).await.join(","), expected, "{value}");
     }
     let mut company = Account::default();
     company.remote_id = Some("001".into());
@@ -143,12 +138,11 @@ async fn amounts_and_numbers_are_compared_exactly() {
     store.commit_page(page).await.unwrap();
     let request =
         ListRequest::new(ObjectKind::Account).with_filter(Filter::equal("number_of_employees", "40"));
-    assert_eq!(ids(&store, request).await, ["001"]);
+    assert_eq!(ids(&*store, request).await, ["001"]);
 }
 
-#[tokio::test]
-async fn a_condition_that_cannot_be_is_explained() {
-    let (store, ..) = linked().await;
+pub(crate) async fn a_condition_that_cannot_be_is_explained(place: Place) {
+    let (store, ..) = linked(&place).await;
     for (field, value, named) in [
         ("surname", "Feig", "last_name"),
         ("last_activity_at", "yesterday", "not an instant"),
@@ -170,9 +164,8 @@ async fn a_condition_that_cannot_be_is_explained() {
     assert!(store.list(request).await.unwrap_err().to_string().contains("not a whole number"));
 }
 
-#[tokio::test]
-async fn references_of_a_patch_are_resolved_within_the_linked_account() {
-    let (store, account, epoch) = linked().await;
+pub(crate) async fn references_of_a_patch_are_resolved_within_the_linked_account(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
     let other = store.link(LinkRequest::new("other", "memory")).await.unwrap();
     let mut company = Account::default();
     company.remote_id = Some("001".into());
@@ -198,7 +191,7 @@ async fn references_of_a_patch_are_resolved_within_the_linked_account() {
     assert!(resolved.owner.value().unwrap().remote_id().is_none());
     assert_eq!(remote_id(&resolve(other.id).await.account), None);
 
-    commit(&store, epoch, vec![live("003", "Feig")]).await;
+    commit(&*store, epoch, vec![live("003", "Feig")]).await;
     let mut call = Engagement::default();
     call.contacts = vec![Ref::unified(Id::<Contact>::compute(account.id, "003"))];
     let mut patch = RecordPatch::from_record(call.into());
@@ -207,9 +200,8 @@ async fn references_of_a_patch_are_resolved_within_the_linked_account() {
     assert_eq!(patch.contacts.value().unwrap()[0].remote_id(), Some(&"003".into()));
 }
 
-#[tokio::test]
-async fn remote_fields_share_their_class_and_come_only_when_asked_for() {
-    let (store, account, epoch) = linked().await;
+pub(crate) async fn remote_fields_share_their_class_and_come_only_when_asked_for(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
     let mut class = RemoteFieldClass::default();
     class.remote_key_name = Some("Tier__c".to_owned());
     let class = Arc::new(class);
@@ -219,7 +211,7 @@ async fn remote_fields_share_their_class_and_come_only_when_asked_for() {
         let raw = RawRecord::new("/sobjects/Contact", r#"{"Tier__c":"gold"}"#);
         Row::Live(LiveRow::new(contact).with_raw(raw))
     });
-    commit(&store, epoch, rows.collect()).await;
+    commit(&*store, epoch, rows.collect()).await;
     let list = async |include| -> Vec<Contact> {
         let request = ListRequest::new(ObjectKind::Contact).of(account.id).with(include);
         let records = store.list(request).await.unwrap().records.into_iter();
@@ -240,5 +232,5 @@ async fn remote_fields_share_their_class_and_come_only_when_asked_for() {
         assert!(matches!(other, unicrm_core::RemoteFieldClassRef::Class(other) if Arc::ptr_eq(first, other)));
     }
     let request = ListRequest::new(ObjectKind::Contact).with_filter(Filter::equal("remote_fields", "gold"));
-    assert_eq!(ids(&store, request).await.len(), 3);
+    assert_eq!(ids(&*store, request).await.len(), 3);
 }

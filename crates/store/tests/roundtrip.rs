@@ -1,6 +1,5 @@
 //! What was stored is read back equal: for every field of every object.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
@@ -10,8 +9,10 @@ use proptest::test_runner::TestCaseError;
 use unicrm_core::{
     Amount, FieldInfo, FieldType, LiveRow, ObjectKind, Record, RemoteId, Row, Value, compute_id,
 };
-use unicrm_store::{Epoch, Include, Ingest, PageCommit, Records, SqliteStore};
+use unicrm_store::{Epoch, Include, PageCommit, Store};
 use uuid::Uuid;
+
+use crate::place::Place;
 
 type Given = Option<Value<'static>>;
 
@@ -144,70 +145,51 @@ fn record() -> impl Strategy<Value = Record> {
     })
 }
 
-struct Shared {
-    runtime: tokio::runtime::Runtime,
-    store: SqliteStore,
-    epoch: Epoch,
-}
-
-fn shared() -> &'static Shared {
-    static SHARED: OnceLock<Shared> = OnceLock::new();
-    SHARED.get_or_init(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (store, _, epoch) = runtime.block_on(crate::linked());
-        Shared { runtime, store, epoch }
+pub(crate) async fn what_was_stored_is_read_back_equal(place: Place) {
+    let (store, _, epoch) = crate::linked(&place).await;
+    crate::for_all(ProptestConfig::with_cases(400), &record(), async |given| {
+        check(&*store, epoch, given).await
     })
+    .await;
 }
 
-fn check(mut given: Record) -> Result<(), TestCaseError> {
+async fn check(store: &dyn Store, epoch: Epoch, mut given: Record) -> Result<(), TestCaseError> {
     // All cases share a store, and a record of an earlier one would lend its raw record to this one.
     static CASES: AtomicU64 = AtomicU64::new(0);
     let case = CASES.fetch_add(1, Ordering::Relaxed);
     let remote_id = given.remote_id().map(|remote_id| format!("{remote_id} {case}")).unwrap();
     given.set("remote_id", Some(Value::Text(remote_id.into()))).unwrap();
 
-    let Shared { runtime, store, epoch } = shared();
     let kind = given.kind();
-    let page = || PageCommit::new(*epoch, kind, vec![Row::Live(LiveRow::new(given.clone()))]);
-    runtime.block_on(async {
-        store.commit_page(page()).await.unwrap();
-        let id = compute_id(epoch.linked_account, kind, given.remote_id().unwrap().as_str());
-        let stored = store.get(kind, id, Include::everything()).await.unwrap().unwrap().record;
+    let page = || PageCommit::new(epoch, kind, vec![Row::Live(LiveRow::new(given.clone()))]);
+    store.commit_page(page()).await.unwrap();
+    let id = compute_id(epoch.linked_account, kind, given.remote_id().unwrap().as_str());
+    let stored = store.get(kind, id, Include::everything()).await.unwrap().unwrap().record;
 
-        prop_assert_eq!(stored.id(), Some(id));
-        prop_assert!(stored.get("created_at").is_some() && stored.get("modified_at").is_some());
-        let mut expected = given.clone();
-        for ours in ["id", "created_at", "modified_at"] {
-            expected.set(ours, stored.get(ours)).unwrap();
-        }
-        // JSON shows what equality forgives, such as `100.50` and `100.5`.
-        prop_assert_eq!(stored.to_json(), expected.to_json());
-        prop_assert_eq!(&stored, &expected);
-        // References keep the remote id beside the unified one.
-        for field in Record::fields_of(kind) {
-            if let Some(reference @ Value::Reference { .. }) = given.get(field.name) {
-                prop_assert_eq!(stored.get(field.name), Some(reference));
-            }
-        }
-
-        let again = store.commit_page(page()).await.unwrap().counts;
-        prop_assert_eq!((again.unchanged, again.created + again.updated), (1, 0));
-        Ok(())
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-    #[test]
-    fn what_was_stored_is_read_back_equal(given in record()) {
-        check(given)?;
+    prop_assert_eq!(stored.id(), Some(id));
+    prop_assert!(stored.get("created_at").is_some() && stored.get("modified_at").is_some());
+    let mut expected = given.clone();
+    for ours in ["id", "created_at", "modified_at"] {
+        expected.set(ours, stored.get(ours)).unwrap();
     }
+    // JSON shows what equality forgives, such as `100.50` and `100.5`.
+    prop_assert_eq!(stored.to_json(), expected.to_json());
+    prop_assert_eq!(&stored, &expected);
+    // References keep the remote id beside the unified one.
+    for field in Record::fields_of(kind) {
+        if let Some(reference @ Value::Reference { .. }) = given.get(field.name) {
+            prop_assert_eq!(stored.get(field.name), Some(reference));
+        }
+    }
+
+    let again = store.commit_page(page()).await.unwrap().counts;
+    prop_assert_eq!((again.unchanged, again.created + again.updated), (1, 0));
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_list_of_references_keeps_its_remote_ids() {
+pub(crate) async fn a_list_of_references_keeps_its_remote_ids(place: Place) {
     use unicrm_core::{Contact, Engagement, Id, Ref};
-    let (store, account, epoch) = crate::linked().await;
+    let (store, account, epoch) = crate::linked(&place).await;
     let mut call = Engagement::default();
     call.remote_id = Some("00T1".into());
     call.contacts = vec![
@@ -229,15 +211,14 @@ async fn a_list_of_references_keeps_its_remote_ids() {
     assert_eq!(parts(&stored.contacts), parts(&call.contacts));
 }
 
-#[tokio::test]
-async fn the_raw_record_comes_back_as_it_came() {
+pub(crate) async fn the_raw_record_comes_back_as_it_came(place: Place) {
     use unicrm_core::RawRecord;
-    let (store, account, epoch) = crate::linked().await;
+    let (store, account, epoch) = crate::linked(&place).await;
     let mut raw =
         RawRecord::new("/sobjects/Contact", &format!(r#"{{"Id":"003x","Bio":"{}"}}"#, "la".repeat(200)));
     raw.append(RawRecord::new("/csv", "not,json"));
     let row = LiveRow::new(crate::contact("003x", "Feig")).with_raw(raw.clone());
-    crate::commit(&store, epoch, vec![Row::Live(row)]).await;
+    crate::commit(&*store, epoch, vec![Row::Live(row)]).await;
     let id = compute_id(account.id, ObjectKind::Contact, "003x");
     assert_eq!(store.raw(ObjectKind::Contact, id).await.unwrap().unwrap(), raw);
     let get = async |include| match store.get(ObjectKind::Contact, id, include).await.unwrap().unwrap().record
