@@ -1,11 +1,13 @@
 //! Linked accounts: one customer's org at one provider.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use unicrm_core::{Credentials, Error, ErrorKind, Json, LinkedAccountId, Result};
+use unicrm_core::{Credentials, Error, ErrorKind, Json, LinkedAccountId, Result, from_json};
+use unicrm_phone::Region;
 
 /// A linked account as the store has it. Its credentials are not here: see
 /// [`LinkedAccounts::credentials`](crate::LinkedAccounts::credentials).
@@ -18,7 +20,8 @@ pub struct LinkedAccount {
     pub name: String,
     /// The provider's slug.
     pub provider: String,
-    /// The provider's configuration, without secrets.
+    /// The provider's configuration, without secrets. The store itself looks at one member alone: `phone_region`, the country
+    /// of phone numbers that are written without a country code.
     pub config: Json,
     /// Whether it can be used as it is.
     pub status: AccountStatus,
@@ -26,6 +29,13 @@ pub struct LinkedAccount {
     pub created_at: Timestamp,
     /// When a sync last came to its end.
     pub last_sync: Option<Timestamp>,
+}
+
+/// The country that a configuration names for phone numbers without a country code. One that names none, or none that there
+/// is, is its provider's affair: numbers are then taken for those of the United States.
+pub(crate) fn region_of(config: &str) -> Region {
+    let members: BTreeMap<String, Json> = from_json(config).unwrap_or_default();
+    members.get("phone_region").and_then(|region| region.read().ok()).unwrap_or_default()
 }
 
 /// Whether a linked account can be used as it is.
@@ -138,7 +148,7 @@ impl LinkRequest {
 }
 
 fn empty_object() -> Json {
-    Json::of(&std::collections::BTreeMap::<String, String>::new())
+    Json::of(&BTreeMap::<String, String>::new())
 }
 
 /// The error when the account that is meant is not there any more.

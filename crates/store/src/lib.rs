@@ -37,6 +37,7 @@ mod raw;
 mod references;
 mod seal;
 mod sqlite;
+mod search;
 mod store;
 mod text;
 mod url;

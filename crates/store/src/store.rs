@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use unicrm_core::{
-    CredentialStore, FieldMapping, LinkedAccountId, ObjectKind, RawRecord, RecordPatch, Result,
+    CredentialStore, FieldMapping, LinkedAccountId, ObjectKind, RawRecord, RecordPatch, Result, SearchRequest,
 };
 use uuid::Uuid;
 
@@ -108,6 +108,20 @@ pub trait Records: fmt::Debug + Send + Sync {
 
     /// A page of records. A filter on a field that there is not is an error that lists the fields.
     async fn list(&self, request: ListRequest) -> Result<ListPage>;
+
+    /// The live contacts, leads and accounts of a linked account that a search is for; other objects of the request have none.
+    /// A number is found in any notation, an e-mail address whatever its case, a text by the words of a name or their
+    /// beginnings. At most 2,000 records.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](unicrm_core::ErrorKind::InvalidRequest) when that cannot be searched for: a number of less than
+    /// three digits, an address without `@`, a text of less than two letters.
+    async fn search(
+        &self,
+        account: LinkedAccountId,
+        request: SearchRequest,
+        include: Include,
+    ) -> Result<Vec<StoredRecord>>;
 
     /// How many records of each object there are, of one linked account or of all.
     async fn counts(&self, account: Option<LinkedAccountId>) -> Result<BTreeMap<ObjectKind, RecordCounts>>;

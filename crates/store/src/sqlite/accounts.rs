@@ -10,7 +10,8 @@ use super::SqliteStore;
 use super::credentials::{self, SqliteCredentials};
 use super::failure::Done;
 use super::ingest::begin;
-use crate::account::{no_such_account, not_linked, other_provider};
+use super::search;
+use crate::account::{no_such_account, not_linked, other_provider, region_of};
 use crate::{AccountStatus, LinkRequest, LinkedAccount, LinkedAccounts, MasterKey, text};
 
 const SELECT: &str = "SELECT id, name, provider, config, status, created_at, last_sync FROM linked_accounts";
@@ -70,10 +71,13 @@ impl LinkedAccounts for SqliteStore {
 
     async fn unlink(&self, id: LinkedAccountId) -> Result<()> {
         self.write(move |connection| {
+            let transaction = begin(connection)?;
+            let pk = account_pk(&transaction, id)?;
+            search::forget(&transaction, pk)?;
             // Everything else that belongs to it goes with it: see the foreign keys.
-            let removed =
-                connection.execute("DELETE FROM linked_accounts WHERE id = ?1", [id.to_string()])?;
-            if removed == 0 { Err(not_linked(id).into()) } else { Ok(()) }
+            transaction.execute("DELETE FROM linked_accounts WHERE pk = ?1", [pk])?;
+            transaction.commit()?;
+            Ok(())
         })
         .await
     }
@@ -111,11 +115,16 @@ impl LinkedAccounts for SqliteStore {
 /// Makes the account, or links the one of this name again.
 fn put(connection: &Connection, request: &LinkRequest) -> Done<(i64, LinkedAccountId)> {
     let known = connection
-        .query_row("SELECT pk, id, provider FROM linked_accounts WHERE name = ?1", [&request.name], |row| {
-            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-        })
+        .query_row(
+            "SELECT pk, id, provider, config FROM linked_accounts WHERE name = ?1",
+            [&request.name],
+            |row| {
+                let text = |at| row.get::<_, String>(at);
+                Ok((row.get(0)?, text(1)?, text(2)?, text(3)?))
+            },
+        )
         .optional()?;
-    if let Some((pk, id, provider)) = known {
+    if let Some((pk, id, provider, config)) = known {
         if provider != request.provider {
             return Err(other_provider(request, &provider).into());
         }
@@ -123,6 +132,9 @@ fn put(connection: &Connection, request: &LinkRequest) -> Done<(i64, LinkedAccou
             "UPDATE linked_accounts SET config = ?1, status = ?2 WHERE pk = ?3",
             params![request.config.as_str(), AccountStatus::Active.as_str(), pk],
         )?;
+        if region_of(&config) != region_of(request.config.as_str()) {
+            search::rebuild(connection, Some(pk))?;
+        }
         return Ok((pk, id.parse()?));
     }
     let id = LinkedAccountId::random();

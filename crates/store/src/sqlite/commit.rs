@@ -10,6 +10,7 @@ use unicrm_core::{Error, Gone, GoneReason, LiveRow, ObjectKind, RawRecord, Remot
 use super::encode::{ClassTable, bind};
 use super::failure::Done;
 use super::schema::{Table, UPDATE_TAIL, table};
+use super::search::Keys;
 use crate::decode::gone_reason;
 use crate::encode::{Classes, Hash, RowBuffer, hash_of};
 use crate::layout::DELETED_FLAG;
@@ -25,6 +26,7 @@ pub(super) struct Committer<'c> {
     buffer: RowBuffer,
     packer: Packer,
     classes: Classes<ClassTable<'c>>,
+    keys: Keys,
     /// The snapshots under way, by object.
     snapshots: HashMap<ObjectKind, i64>,
     /// Whether there are rejected rows that may come right.
@@ -60,6 +62,7 @@ impl<'c> Committer<'c> {
             buffer: RowBuffer::default(),
             packer: Packer::new(),
             classes: Classes::new(ClassTable { connection, account: account.pk }),
+            keys: Keys::new(connection, account.pk)?,
             snapshots,
             any_rejected,
             report: PageReport::default(),
@@ -151,7 +154,11 @@ impl<'c> Committer<'c> {
                     statement.raw_bind_parameter(i, ToSqlOutput::Borrowed(value))?;
                 }
                 statement.raw_execute()?;
-                prior.as_ref().map_or_else(|| self.connection.last_insert_rowid(), |prior| prior.pk)
+                let pk = prior.as_ref().map_or_else(|| self.connection.last_insert_rowid(), |prior| prior.pk);
+                if changed {
+                    self.keys.put(self.connection, record, pk, prior.is_some())?;
+                }
+                pk
             }
         };
 

@@ -6,12 +6,15 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use unicrm_core::{Error, ErrorKind, ObjectKind};
 
 use super::failure::Done;
-use super::schema;
+use super::{schema, search};
 use crate::text;
 
 /// Each migration once, in this order; the version of a schema is how many of them it has seen. The tables of the records
 /// are not here: they follow the fields of the objects.
-const MIGRATIONS: &[(&str, &str)] = &[("first tables", FIRST), ("field mappings", FIELD_MAPPINGS)];
+const MIGRATIONS: &[(&str, &str)] = &[("first tables", FIRST), ("field mappings", FIELD_MAPPINGS), (SEARCH, search::CREATE)];
+
+/// The keys by which records are found; those of the records that are there already are made after it.
+const SEARCH: &str = "search";
 
 const FIRST: &str = "
 PRAGMA application_id = 1970170221;
@@ -135,6 +138,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Done<()> {
             )?;
         }
         follow_fields(&transaction)?;
+        if seen > 0 && MIGRATIONS.iter().skip(seen).any(|(name, _)| *name == SEARCH) {
+            search::rebuild(&transaction, None)?;
+        }
     }
     transaction.commit()?;
     Ok(())

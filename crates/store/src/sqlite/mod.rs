@@ -13,6 +13,7 @@ mod migrate;
 mod pool;
 mod records;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
-use unicrm_core::{LinkedAccountId, ObjectKind, RawRecord, RecordPatch, RemoteId, Result, compute_id};
+use unicrm_core::{LinkedAccountId, ObjectKind, RawRecord, RecordPatch, RemoteId, Result, SearchRequest, compute_id};
 use uuid::Uuid;
 
 use super::SqliteStore;
@@ -13,6 +13,7 @@ use super::accounts::account_pk;
 use super::decode::{Decoder, select};
 use super::failure::Done;
 use super::schema::table;
+use super::search;
 use super::filter;
 use crate::{Cursor, Include, ListPage, ListRequest, RecordCounts, Records, StoredRecord, raw, references};
 
@@ -73,6 +74,20 @@ impl Records for SqliteStore {
         self.read(move |connection| {
             let transaction = connection.transaction()?;
             list(&transaction, &request)
+        })
+        .await
+    }
+
+    async fn search(
+        &self,
+        account: LinkedAccountId,
+        request: SearchRequest,
+        include: Include,
+    ) -> Result<Vec<StoredRecord>> {
+        self.read(move |connection| {
+            let transaction = connection.transaction()?;
+            let account = account_pk(&transaction, account)?;
+            search::search(&transaction, account, &request, include)
         })
         .await
     }
