@@ -10,14 +10,15 @@ mod describe_cache;
 mod dml;
 pub(crate) mod id;
 mod identity;
+mod ingest;
 mod limits;
 mod query;
 mod replication;
-mod soap;
 mod search;
+mod soap;
 mod soql;
-pub(crate) mod time;
 mod sosl;
+pub(crate) mod time;
 mod version;
 
 pub(crate) use bulk::{BULK_SINCE, BulkJob, JobState, Layout, ResultPage, Table};
@@ -26,14 +27,15 @@ pub(crate) use composite::{SubAnswer, SubAnswers, SubRequest};
 pub(crate) use describe::{Describe, DescribeField, FieldType, GlobalDescribe, GlobalObject, RecordTypeInfo};
 pub(crate) use dml::{Change, ChangedRow, MAX_GRAPHS, MAX_NODES, MAX_ROWS, RowAnswer};
 pub(crate) use id::{SalesforceId, widened};
+pub(crate) use ingest::{Ingest, IngestState, MAX_UPLOAD, NULL_CELL, NewIngest, ResultTable, Results, refusal_of};
 pub(crate) use query::{Locator, QueryOptions, QueryPage};
 pub(crate) use replication::{Deleted, DeletedRecord};
+pub(crate) use search::Hit;
 pub(crate) use soap::{Conversion, LeadConvert, MAX_LEADS};
 pub(crate) use soql::{Condition, Literal, Order, Soql};
-pub(crate) use search::Hit;
+pub(crate) use sosl::{MOST_RECORDS, Sosl, Within};
 pub(crate) use time::{datetime_text, midnight, parse_date, parse_datetime, remote_datetime_text, utc_date};
 pub use version::ApiVersion;
-pub(crate) use sosl::{MOST_RECORDS, Sosl, Within};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

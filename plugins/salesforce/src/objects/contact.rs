@@ -355,9 +355,11 @@ mod tests {
         assert_eq!(create(contact(named), &rich_cx()), lines);
         let american: Contact =
             read(Source::Contact, r#"{"Id":"003ak000003dQCGAA2","MailingCountryCode":"US"}"#);
-        let lines = "Contact.MailingCountry = \"Canada\"\nContact.MailingCountryCode = null\n";
+        let lines = "Contact.MailingCountry = \"Canada\"\n";
         let canada = r#"{"addresses":[{"country":"Canada","address_type":"MAILING"}]}"#;
-        assert_eq!(update(american, contact(canada), &rich_cx()), lines);
+        assert_eq!(update(american.clone(), contact(canada), &rich_cx()), lines);
+        let lines = "Contact.MailingCountry = null\nContact.MailingCountryCode = null\n";
+        assert_eq!(update(american, contact(r#"{"addresses":[]}"#), &rich_cx()), lines);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::fmt::Display;
 
 use jiff::{SignedDuration, Timestamp};
 use unicrm_core::{
-    Amount, FieldError, FieldFormat, Json, MappingDirection, ObjectMapping, ObjectPatch, Patch, Ref, RemoteField, Warning,
+    Amount, FieldError, FieldFormat, Json, MappingDirection, ObjectMapping, ObjectPatch, Patch, Ref,
+    RemoteField, Warning,
 };
 
 use super::context::{MapContext, SobjectFacts};
@@ -357,9 +358,8 @@ impl<'c> Writer<'c> {
             if before.is_some_and(|before| before.iter().any(same)) || self.names(&key) && self.is_seed() {
                 continue;
             }
-            if self.names(&key)
-                || known.iter().any(|field| field.name == key && !field.keep) && !self.is_seed()
-            {
+            let unified = known.iter().any(|field| field.name == key && !field.keep);
+            if self.names(&key) || unified && !self.is_seed() && !names_another_sort(&key, &given.value) {
                 self.refuse(pointer, format!("{key} belongs to a unified field: write that one"));
                 continue;
             }
@@ -400,6 +400,18 @@ impl<'c> Writer<'c> {
     pub(super) fn place_taken(&mut self, pointer: &str, given: impl Display, place: impl Display) {
         self.warn(pointer, "place_taken", format!("{given} has no place of its own and is kept as {place}"));
     }
+}
+
+/// References that may lead to more sorts of records than the unified field has place for, with the sorts that it has.
+const WIDER: [(&str, &[&str]); 4] =
+    [("OwnerId", &["005"]), ("ParentId", &["001", "003", "006"]), ("WhatId", &["001"]), ("WhoId", &["003"])];
+
+/// Whether a remote field that belongs to a unified one names a record that the unified one cannot: a queue that owns, a
+/// lead that was called. It is read as a remote field, and written as one.
+fn names_another_sort(key: &str, value: &Json) -> bool {
+    let id = value.to_text().as_deref().and_then(SalesforceId::parse);
+    let sorts = WIDER.iter().find(|(field, _)| *field == key);
+    id.zip(sorts).is_some_and(|(id, (_, sorts))| !sorts.contains(&id.key_prefix()))
 }
 
 /// How many whole seconds lie between two instants; none when the second is before the first.

@@ -118,9 +118,10 @@ impl Writer<'_> {
         } else if parts.country.as_deref().is_some_and(is_country_code) {
             self.part(place.country_code, &parts.country, country);
         } else {
-            // The code would win over the text, so it goes with it.
+            // The code of a country's name is Salesforce's to find; a code that is named as null would win over the name.
             self.part(place.country, &parts.country, country);
-            if country.is_none_or(|country| *country != parts.country) && self.is_update() {
+            let cleared = parts.country.is_none() && self.is_update();
+            if cleared && country.is_none_or(|country| *country != parts.country) {
                 self.put_text("/addresses", place.country_code, None);
             }
         }

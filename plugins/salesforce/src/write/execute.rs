@@ -10,7 +10,7 @@ use unicrm_core::{Error, ErrorKind, Outcome, OutcomeStatus, Ref, Usage, WriteOpe
 use unicrm_http::Replay;
 
 use super::lost::Lost;
-use super::outcome::{End, failed, refused, saved};
+use super::outcome::{End, failed, in_doubt, refused, saved};
 use super::plan::{Call, Job, Method, Work, calls};
 use super::{Writer, graph, patch_of};
 use crate::api::{Change, ChangedRow, Conversion, LeadConvert};
@@ -49,11 +49,11 @@ pub(super) struct Refused {
 }
 
 /// What became of one call.
-struct Sent {
-    ends: Vec<(Job, End)>,
-    usage: Usage,
+pub(super) struct Sent {
+    pub(super) ends: Vec<(Job, End)>,
+    pub(super) usage: Usage,
     /// When it was sent.
-    at: Instant,
+    pub(super) at: Instant,
 }
 
 impl<'w> Run<'w> {
@@ -83,7 +83,12 @@ impl<'w> Run<'w> {
             let at_once = if round == 1 { self.writer.client.concurrency().max(1) } else { 1 };
             let mut locked = Vec::new();
             let mut lost = Vec::new();
-            for (number, sent) in self.send(calls(jobs), at_once).await.into_iter().enumerate() {
+            let mut all = Vec::new();
+            if round == 1 {
+                (all, jobs) = self.load(jobs).await;
+            }
+            all.extend(self.send(calls(jobs), at_once).await);
+            for (number, sent) in all.into_iter().enumerate() {
                 self.usage.add(&sent.usage);
                 for (job, end) in sent.ends {
                     match end {
@@ -101,6 +106,9 @@ impl<'w> Run<'w> {
                                 self.stopped = Some(error.clone());
                             }
                             self.done.push((job.row, failed(&job, error)));
+                        }
+                        End::InDoubt { error, candidates } => {
+                            self.done.push((job.row, in_doubt(&job, &error, candidates)));
                         }
                         End::Lost { error, answered } => {
                             lost.push(Lost { job, call: number, sent: sent.at, error, answered });
@@ -300,7 +308,7 @@ fn concerns_one_row(fault: &Fault) -> bool {
 }
 
 /// Whether no other call would fare better.
-fn ends_everything(error: &Error) -> bool {
+pub(super) fn ends_everything(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::QuotaExhausted | ErrorKind::Unauthenticated)
 }
 

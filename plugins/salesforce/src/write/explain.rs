@@ -18,6 +18,8 @@ use crate::read::source::Source;
 
 /// Requests of one composite call.
 const AT_ONCE: usize = 25;
+/// Rows of one wave whose duplicates are looked for: beyond that, naming them would cost more calls than the write itself.
+const NAMED: usize = 500;
 
 impl Run<'_> {
     /// Gives refused rows their outcomes, with the records that stand in the way.
@@ -59,8 +61,9 @@ impl Run<'_> {
                 && refused.refusal.candidates.is_empty()
                 && matches!(refused.job.method(), Method::Create | Method::Update)
         };
-        let (asked, rest) = std::mem::take(refusals).into_iter().partition::<Vec<_>, _>(nameless);
+        let (mut asked, rest) = std::mem::take(refusals).into_iter().partition::<Vec<_>, _>(nameless);
         *refusals = rest;
+        refusals.extend(asked.split_off(asked.len().min(NAMED)));
         let mut asked = asked.into_iter();
         loop {
             let chunk: Vec<Refused> = asked.by_ref().take(AT_ONCE).collect();

@@ -6,12 +6,15 @@
 mod execute;
 mod explain;
 mod graph;
+mod ingest;
+mod load;
 mod lost;
 mod matching;
 mod outcome;
 mod plan;
 mod prepare;
 mod present;
+mod sorts;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::AtomicBool;
@@ -36,6 +39,8 @@ pub(crate) struct Writer {
     linked_account: LinkedAccountId,
     /// The org has no composite graphs.
     no_graphs: AtomicBool,
+    /// The objects for which the org does not take Bulk jobs.
+    no_bulk: Mutex<HashSet<&'static str>>,
     made: Mutex<Made>,
 }
 
@@ -48,7 +53,13 @@ struct Made {
 
 impl Writer {
     pub(crate) fn new(client: Client, linked_account: LinkedAccountId) -> Self {
-        Self { client, linked_account, no_graphs: AtomicBool::new(false), made: Mutex::default() }
+        Self {
+            client,
+            linked_account,
+            no_graphs: AtomicBool::new(false),
+            no_bulk: Mutex::default(),
+            made: Mutex::default(),
+        }
     }
 
     /// Writes a batch: one outcome per operation, in order.
@@ -92,6 +103,16 @@ impl Writer {
         {
             made.ids.remove(&oldest);
         }
+    }
+
+    /// Remembers that the org takes no Bulk jobs for an object.
+    fn refuse_bulk(&self, sobject: &'static str) {
+        self.no_bulk.lock().unwrap_or_else(PoisonError::into_inner).insert(sobject);
+    }
+
+    /// Whether the org takes no Bulk jobs for an object.
+    fn refuses_bulk(&self, sobject: &str) -> bool {
+        self.no_bulk.lock().unwrap_or_else(PoisonError::into_inner).contains(sobject)
     }
 
     /// Whether a record was made for a row that is settled.

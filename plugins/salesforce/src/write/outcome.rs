@@ -28,6 +28,13 @@ pub(super) enum End {
         /// Whether the server answered at all: then it has nothing of it still under way.
         answered: bool,
     },
+    /// It was sent, and nobody can say whether it was carried out.
+    InDoubt {
+        /// What happened.
+        error: Error,
+        /// Records that may be it.
+        candidates: Vec<RemoteId>,
+    },
     /// Others in the same call failed first.
     NotTried,
 }

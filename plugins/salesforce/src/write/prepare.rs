@@ -93,6 +93,7 @@ impl Writer {
             }
         }
         if drafts.is_empty() && converts.is_empty() {
+            self.check_sorts(usage, drafts, &mut out).await;
             return out;
         }
         let context = match reader.writing(usage, &needs).await {
@@ -110,6 +111,7 @@ impl Writer {
             }
         }
         let drafts = self.find_keys(usage, drafts, &context, &mut out).await;
+        let drafts = self.check_sorts(usage, drafts, &mut out).await;
         let (drafts, befores) = self.look(reader, usage, drafts, fresh, &mut out).await;
         match self.with_accounts(usage, context, &drafts, &befores).await {
             Ok(context) => encode_all(drafts, &befores, &context, &mut out),
