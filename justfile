@@ -14,6 +14,11 @@ demo *ARGS:
 test *ARGS:
     cargo test --workspace {{ARGS}}
 
+# The store's cases on PostgreSQL, which must be there (UNICRM_TEST_POSTGRES, else postgres://root@127.0.0.1/test).
+postgres *ARGS:
+    UNICRM_REQUIRE_POSTGRES=1 cargo test -p unicrm-store --test store {{ARGS}}
+    UNICRM_REQUIRE_POSTGRES=1 cargo test -p unicrm-cli --test it postgres
+
 # Everything that CI runs after the tests.
 lint: fmt-check clippy doc deny
 

@@ -1,7 +1,9 @@
-//! How many contacts a second go into a SQLite file, and come out of it.
+//! How many contacts a second go into a store, and come out of it: a SQLite file of its own, or the PostgreSQL database that
+//! a URL names.
 //!
-//! `cargo run --release -p unicrm-store --example throughput -- [CONTACTS] [PAGE]`
+//! `cargo run --release -p unicrm-store --example throughput -- [CONTACTS] [PAGE] [postgres://...]`
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,20 +12,17 @@ use unicrm_core::{
     RemoteField, RemoteFieldClass, Result, Row,
 };
 use unicrm_store::{
-    Epoch, Include, Ingest, KeySource, LinkRequest, LinkedAccounts, ListRequest, MasterKey, PageCommit,
-    Records, SqliteOptions, SqliteStore,
+    Epoch, Include, KeySource, LinkRequest, ListRequest, MasterKey, PageCommit, SqliteOptions, SqliteStore, Store,
 };
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<usize>());
-    let mut number = |otherwise| arguments.next().and_then(std::result::Result::ok).unwrap_or(otherwise);
-    let (contacts, page) = (number(100_000), number(2_000));
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let number = |at: usize, otherwise| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let (contacts, page): (usize, usize) = (number(0, 100_000), number(1, 2_000));
+    let (store, file) = open(arguments.get(2)).await?;
 
-    let path = std::env::temp_dir().join(format!("unicrm-throughput-{}.db", std::process::id()));
-    let store =
-        SqliteStore::open_with(&path, SqliteOptions::new(KeySource::Key(MasterKey::generate()?))).await?;
-    let account = store.link(LinkRequest::new("bench", "memory")).await?;
+    let account = store.link(LinkRequest::new(format!("bench {}", std::process::id()), "memory")).await?;
     let epoch = store.begin_epoch(account.id).await?;
     let classes: Vec<_> = (0..12).map(class).collect();
 
@@ -50,12 +49,29 @@ async fn main() -> Result<()> {
         }
         println!("{label:<10} {:>9.0} rows/s", contacts as f64 / started.elapsed().as_secs_f64());
     }
+    store.unlink(account.id).await?;
     drop(store);
-    let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-    println!("{:<10} {:>9.0} bytes a row", "size", bytes as f64 / contacts as f64);
-    // It is in the folder for temporary files.
-    drop(std::fs::remove_file(&path));
+    if let Some(path) = file {
+        let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        println!("{:<10} {:>9.0} bytes a row", "size", bytes as f64 / contacts as f64);
+        // It is in the folder for temporary files.
+        drop(std::fs::remove_file(&path));
+    }
     Ok(())
+}
+
+/// The store, and its file when it has one.
+async fn open(url: Option<&String>) -> Result<(Arc<dyn Store>, Option<PathBuf>)> {
+    let key = KeySource::Key(MasterKey::generate()?);
+    #[cfg(feature = "postgres")]
+    if let Some(url) = url {
+        let options = unicrm_store::PostgresOptions::new(key);
+        return Ok((Arc::new(unicrm_store::PostgresStore::open_with(url, options).await?), None));
+    }
+    assert!(url.is_none(), "this version is built without PostgreSQL");
+    let path = std::env::temp_dir().join(format!("unicrm-throughput-{}.db", std::process::id()));
+    let store = SqliteStore::open_with(&path, SqliteOptions::new(key)).await?;
+    Ok((Arc::new(store), Some(path)))
 }
 
 fn class(i: usize) -> Arc<RemoteFieldClass> {

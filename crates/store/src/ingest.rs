@@ -163,6 +163,12 @@ pub struct SnapshotEnd {
     pub blind: u64,
 }
 
+/// The error when a snapshot is to end that was not begun.
+#[cold]
+pub(crate) fn no_snapshot(kind: ObjectKind) -> Error {
+    Error::new(ErrorKind::InvalidRequest, format!("no snapshot of {} is under way", kind.plural()))
+}
+
 /// A row that could not be understood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]

@@ -32,12 +32,14 @@ mod key;
 mod layout;
 mod mapping;
 mod page;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod query;
 mod raw;
 mod references;
+mod search;
 mod seal;
 mod sqlite;
-mod search;
 mod store;
 mod text;
 mod url;
@@ -47,6 +49,8 @@ pub use ingest::{
     Checkpoint, Epoch, PageCommit, PageCounts, PageReport, RejectedRow, SnapshotEnd, StaleEpoch,
 };
 pub use key::{KeySource, MasterKey};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{Cursor, Filter, Include, ListPage, ListRequest, RecordCounts, StoredGone, StoredRecord};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use mapping::Projection;

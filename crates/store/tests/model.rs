@@ -81,15 +81,10 @@ impl Model {
     }
 }
 
-/// How many sequences each store is put through.
-fn cases() -> u32 {
-    std::env::var("UNICRM_STORE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
-}
-
 pub(crate) async fn the_store_is_what_the_pages_said(place: Place) {
     let store = place.open().await;
     let pages = proptest::collection::vec(proptest::collection::vec(step(), 0..6), 0..12);
-    crate::for_all(ProptestConfig::with_cases(cases()), &pages, async |pages| run(&*store, pages).await)
+    crate::for_all(crate::cases(40), &pages, async |pages| run(&*store, pages).await)
         .await;
 }
 

@@ -147,7 +147,7 @@ fn record() -> impl Strategy<Value = Record> {
 
 pub(crate) async fn what_was_stored_is_read_back_equal(place: Place) {
     let (store, _, epoch) = crate::linked(&place).await;
-    crate::for_all(ProptestConfig::with_cases(400), &record(), async |given| {
+    crate::for_all(crate::cases(200), &record(), async |given| {
         check(&*store, epoch, given).await
     })
     .await;

@@ -12,6 +12,7 @@ use super::failure::Done;
 use super::mappings::of_account;
 use super::schema::table;
 use crate::mapping::lift_rows;
+use crate::ingest::no_snapshot;
 use crate::page::Account;
 use crate::{Checkpoint, Epoch, Ingest, PageCommit, PageReport, RejectedRow, SnapshotEnd, StaleEpoch, text};
 
@@ -182,11 +183,7 @@ fn finish_snapshot(transaction: &Transaction<'_>, account: Account, kind: Object
         )
         .optional()?;
     let Some((snapshot, blind)) = under_way else {
-        return Err(unicrm_core::Error::new(
-            unicrm_core::ErrorKind::InvalidRequest,
-            format!("no snapshot of {} is under way", kind.plural()),
-        )
-        .into());
+        return Err(no_snapshot(kind).into());
     };
     let table = table(kind);
     let gone = if blind > 0 {

@@ -216,10 +216,12 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> Done<()> {
     // checkpoint. Where a lost commit would hurt, the writer asks for more.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     // Records with their raw form take some kilobytes. On larger pages fewer of them spill over, and a third less space
     // is left empty. Says nothing to a database that is there already.
     connection.pragma_update(None, "page_size", 8_192)?;
+    // SQLite counts the cache in pages, by the page size that it knows at that moment: that of a file only once it was read.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     // In pages. A commit of a full page of records does not have to move the log into the file each time.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     filter::add_functions(connection)?;
