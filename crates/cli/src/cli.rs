@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, emulator, get, link, linked_accounts, list, providers, request, schema, sync, unlink,
+    check, demo, emulator, get, link, linked_accounts, list, providers, request, schema, sync, unlink, write,
 };
 
 /// One Rust API over every CRM, from the command line.
@@ -15,8 +15,8 @@ use crate::commands::{
     arg_required_else_help = true,
     max_term_width = 100,
     after_help = "Example:\n  unicrm demo\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 not permitted at the remote, \
-                  4 credentials refused: link again,\n5 quota used up, the rest is resumable, 6 done, with rejected rows \
-                  or failed objects."
+                  4 credentials refused: link again,\n5 quota used up, the rest is resumable, 6 done, with rejected rows, \
+                  failed objects or writes in doubt."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -83,6 +83,11 @@ pub(crate) enum Command {
     Sync(sync::Arguments),
     List(list::Arguments),
     Get(get::Arguments),
+    Create(write::create::Arguments),
+    Update(write::update::Arguments),
+    Upsert(write::upsert::Arguments),
+    Delete(write::delete::Arguments),
+    ConvertLead(write::convert_lead::Arguments),
     Schema(schema::Arguments),
     Request(request::Arguments),
     Emulator(emulator::Arguments),

@@ -78,6 +78,12 @@ impl Failure {
         self
     }
 
+    /// With the place where it happened before the message.
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        self.message = format!("{place}, {}", self.message);
+        self
+    }
+
     /// As wrong usage, whatever it was before.
     pub(crate) fn into_usage(mut self) -> Self {
         self.exit = Exit(2);

@@ -13,6 +13,7 @@ pub(crate) mod request;
 pub(crate) mod schema;
 pub(crate) mod sync;
 pub(crate) mod unlink;
+pub(crate) mod write;
 
 use crate::cli::{Cli, Command};
 use crate::errors::{Exit, Result};
@@ -30,6 +31,11 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit> {
         Command::Sync(arguments) => Box::pin(sync::run(arguments, global)).await,
         Command::List(arguments) => list::run(arguments, global).await,
         Command::Get(arguments) => get::run(arguments, global).await,
+        Command::Create(arguments) => Box::pin(write::create::run(arguments, global)).await,
+        Command::Update(arguments) => Box::pin(write::update::run(arguments, global)).await,
+        Command::Upsert(arguments) => Box::pin(write::upsert::run(arguments, global)).await,
+        Command::Delete(arguments) => Box::pin(write::delete::run(arguments, global)).await,
+        Command::ConvertLead(arguments) => Box::pin(write::convert_lead::run(arguments, global)).await,
         Command::Schema(arguments) => schema::run(arguments, global).await,
         Command::Request(arguments) => request::run(arguments, global).await,
         Command::Emulator(arguments) => Box::pin(emulator::run(arguments, global)).await,

@@ -9,3 +9,4 @@ mod records;
 mod support;
 mod sync;
 mod usage;
+mod write;

@@ -1,5 +1,6 @@
 //! `unicrm demo`: the whole way once, against a CRM that runs in this process.
 
+mod call;
 mod changes;
 mod report;
 
@@ -50,12 +51,16 @@ async fn play(arguments: &Arguments, global: &Global) -> Result<Exit> {
     let before = stage.sync(&account, &*provider, true).await?;
     let mut exit = sync::exit(&before);
 
-    let made = changes::make(&stage.emulator.org()).await?;
+    let mut made = changes::make(&stage.emulator.org()).await?;
+    let contact = made.iter().rfind(|change| change.object == ObjectKind::Contact);
+    let contact = contact.map(|change| change.remote_id.clone()).unwrap_or_default();
+    let (call, logged) = call::log(&*provider, &stage.emulator.org(), &contact).await?;
+    made.push(logged);
     let after = stage.sync(&account, &*provider, false).await?;
     exit = exit.and(sync::exit(&after));
     sync::explain(&before);
     sync::explain(&after);
-    let outcome = report::Outcome::collect(&stage.session, &account, before, after, made).await?;
+    let outcome = report::Outcome::collect(&stage.session, &account, before, after, made, call).await?;
     outcome.verify(&stage.emulator.org()).await?;
     if global.json {
         crate::output::json_line(&outcome)?;

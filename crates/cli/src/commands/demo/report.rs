@@ -8,6 +8,7 @@ use unicrm_salesforce_emulator::OrgHandle;
 use unicrm_store::{Include, LinkedAccount, ListRequest, RecordCounts, StoredRecord};
 use unicrm_sync::Summary;
 
+use super::call::LoggedCall;
 use super::changes::{Change, What, refused};
 use crate::commands::sync;
 use crate::errors::{Failure, Result};
@@ -19,6 +20,7 @@ use crate::session::Session;
 pub(super) struct Outcome {
     first_sync: Summary,
     changes: Vec<Change>,
+    call: LoggedCall,
     second_sync: Summary,
     /// The records in the store afterwards.
     records: BTreeMap<&'static str, RecordCounts>,
@@ -38,6 +40,7 @@ impl Outcome {
         first_sync: Summary,
         second_sync: Summary,
         changes: Vec<Change>,
+        call: LoggedCall,
     ) -> Result<Self> {
         let store = &session.store;
         let mut arrived = Vec::new();
@@ -61,6 +64,7 @@ impl Outcome {
             first_sync,
             second_sync,
             changes,
+            call,
             records: records.into_iter().map(|(kind, counts)| (kind.plural(), counts)).collect(),
             engagements: engagements(session, account).await?,
             notes: notes(session, account).await?,
@@ -108,6 +112,8 @@ impl Outcome {
         for change in &self.changes {
             output::line(format!("- {}", output::plain(&change.text)))?;
         }
+        heading("The call that we logged, as Salesforce has it")?;
+        output::json(&self.call.remote)?;
         heading("Second sync")?;
         sync::print(&self.second_sync)?;
         heading("A contact")?;
