@@ -148,7 +148,7 @@ async fn a_reading_that_is_dropped_ends_its_downloads_and_does_no_harm() {
         let hasty = std::time::Duration::from_millis(dropped % 7);
         let Ok(page) = tokio::time::timeout(hasty, provider.read_page(part.clone())).await else {
             dropped += 1;
-            if dropped % 2 == 0 {
+            if dropped.is_multiple_of(2) {
                 // The host comes back with the same token; now it waits.
                 let page = provider.read_page(part.clone()).await.unwrap();
                 let token = page.next_token().cloned();
