@@ -15,7 +15,8 @@ use super::deleted::span;
 use super::enrich::is_hidden;
 use super::source::Source;
 use super::token::{Cursor, Marks};
-use super::{NOTES, OVERLAP, Reader};
+use super::fetch::BATCH;
+use super::{NOTES, Reader};
 use crate::api::{Deleted, QueryOptions, QueryPage, SubAnswer, SubRequest};
 use crate::error::Fault;
 
@@ -29,6 +30,7 @@ const ABSENCE: Duration = Duration::from_secs(3_600);
 pub(super) struct Ready {
     pub(super) pages: HashMap<Source, QueryPage>,
     pub(super) deleted: HashMap<Source, Deleted>,
+    pub(super) counts: HashMap<Source, u64>,
     /// Whether the descriptions are the latest.
     pub(super) described: bool,
     /// What it cost; the first page reports it.
@@ -72,8 +74,16 @@ impl Absent {
 struct Wanted {
     part: usize,
     source: Source,
-    deletions: bool,
+    what: What,
     request: SubRequest,
+}
+
+/// In the order of the calls, which are filled from the front: only queries are scarce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Count,
+    Rows,
+    Deletions,
 }
 
 impl Reader {
@@ -98,15 +108,20 @@ impl Reader {
         ready.iter_mut().for_each(|ready| ready.described = true);
         let mut wanted = Vec::new();
         for (at, part) in parts.iter().enumerate() {
+            if part.after.is_some() {
+                continue;
+            }
+            if (&part.scope, part.shape) == (&Scope::All, Shape::Count) {
+                self.want_counts(usage, at, part.kind, &mut wanted).await?;
+            }
             let Scope::Since(watermark) = &part.scope else { continue };
-            if part.after.is_some() || part.shape == Shape::Count {
+            if part.shape == Shape::Count {
                 continue;
             }
             // A watermark that cannot be read is the part's own error.
             let Ok(marks) = Marks::parse(watermark) else { continue };
             for source in Source::of(part.kind) {
-                let since = marks.of(*source).map(|mark| mark.saturating_sub(OVERLAP).unwrap_or(mark));
-                if let (Some(since), false) = (since, self.absent.contains(*source)) {
+                if let (Some(since), false) = (self.since(&marks, *source), self.absent.contains(*source)) {
                     self.want(usage, at, part, *source, since, &mut wanted).await?;
                 }
             }
@@ -114,8 +129,7 @@ impl Reader {
         if wanted.len() < 2 {
             return Ok(());
         }
-        // Queries first: the calls are filled in order, and only queries are scarce.
-        wanted.sort_by_key(|wanted| wanted.deletions);
+        wanted.sort_by_key(|wanted| wanted.what);
         let requests: Vec<SubRequest> = wanted.iter().map(|wanted| wanted.request.clone()).collect();
         let answers = self.client.composite_batch(usage, &requests).await?;
         for (wanted, answer) in wanted.into_iter().zip(answers) {
@@ -162,8 +176,8 @@ impl Reader {
         since: Timestamp,
         wanted: &mut Vec<Wanted>,
     ) -> Result<(), Error> {
-        // Small pages are for those who ask for them; they come one by one.
-        if asked.page_size.is_some_and(|rows| rows < ROWS) {
+        // Pages smaller than Salesforce makes them are cut by a limit; they come one by one.
+        if asked.page_size.is_some_and(|rows| rows < *BATCH.start()) {
             return Ok(());
         }
         // What is not visible is the part's own error.
@@ -172,14 +186,33 @@ impl Reader {
         };
         let cursor = Cursor::start(asked.kind, asked.shape, source);
         let rows = if source == Source::ContentNote { NOTES } else { ROWS };
-        let rows = self.client.config().limits.batch_size.map_or(rows, |batch| batch.min(rows));
+        let wishes = [self.client.config().limits.batch_size, asked.page_size];
+        let rows = wishes.into_iter().flatten().fold(rows, u32::min);
         let options = QueryOptions { all_rows: true, batch_size: Some(rows) };
         let request = self.client.query_request(&selection.rows(&cursor, Some(since), None), options)?;
-        wanted.push(Wanted { part, source, deletions: false, request });
+        wanted.push(Wanted { part, source, what: What::Rows, request });
         if source.deletable() && selection.describe.object.replicateable {
             let (start, end) = span(since, self.clock.now());
             let request = self.client.deleted_request(source.sobject(), start, end)?;
-            wanted.push(Wanted { part, source, deletions: true, request });
+            wanted.push(Wanted { part, source, what: What::Deletions, request });
+        }
+        Ok(())
+    }
+
+    async fn want_counts(
+        &self,
+        usage: &mut Usage,
+        part: usize,
+        kind: ObjectKind,
+        wanted: &mut Vec<Wanted>,
+    ) -> Result<(), Error> {
+        let options = QueryOptions { all_rows: true, batch_size: None };
+        for source in Source::of(kind).iter().filter(|source| !self.absent.contains(**source)) {
+            // What is not visible is the part's own error.
+            if let Ok(selection) = self.selection(usage, *source, Shape::Ids, &BTreeSet::new()).await {
+                let request = self.client.query_request(&selection.count(None, None), options)?;
+                wanted.push(Wanted { part, source: *source, what: What::Count, request });
+            }
         }
         Ok(())
     }
@@ -188,10 +221,10 @@ impl Reader {
 impl Ready {
     fn take(&mut self, wanted: &Wanted, answer: Result<SubAnswer, Fault>) -> Result<(), Fault> {
         let answer = answer?;
-        if wanted.deletions {
-            self.deleted.insert(wanted.source, Deleted::parse(answer.body())?);
-        } else {
-            self.pages.insert(wanted.source, answer.page()?);
+        match wanted.what {
+            What::Deletions => drop(self.deleted.insert(wanted.source, Deleted::parse(answer.body())?)),
+            What::Rows => drop(self.pages.insert(wanted.source, answer.page()?)),
+            What::Count => drop(self.counts.insert(wanted.source, answer.page()?.total_size)),
         }
         Ok(())
     }

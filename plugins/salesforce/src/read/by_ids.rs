@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use unicrm_core::{Error, Gone, GoneReason, Next, Page, ReadPart, RemoteId, Row, Scope, Shape, Usage};
 
-use super::OVERLAP;
 use super::Reader;
+use super::batch::Ready;
 use super::fetch::{Fetched, refused_column, unreadable};
 use super::small::{CHUNK, all_pages};
 use super::source::Source;
@@ -85,8 +85,8 @@ impl Reader {
         }
     }
 
-    /// The number of live records of a scope.
-    pub(super) async fn count(&self, part: &ReadPart) -> Result<Page, Error> {
+    /// The number of live records of a scope, as far as it was not asked for together with others.
+    pub(super) async fn count(&self, part: &ReadPart, ready: &Ready) -> Result<Page, Error> {
         let mut usage = Usage::default();
         let sources = self.sources(&mut usage, part.kind).await?;
         let mut count = 0;
@@ -105,8 +105,10 @@ impl Reader {
                     _ => Marks::default(),
                 };
                 for source in sources {
-                    let since = marks.of(source).map(|mark| mark.saturating_sub(OVERLAP).unwrap_or(mark));
-                    count += self.counted(&mut usage, source, since, None).await?;
+                    count += match ready.counts.get(&source) {
+                        Some(count) => *count,
+                        None => self.counted(&mut usage, source, self.since(&marks, source), None).await?,
+                    };
                 }
             }
         }

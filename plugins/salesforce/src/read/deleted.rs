@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use unicrm_core::{Error, Gone, GoneReason, Row, Usage};
 
-use super::OVERLAP;
 use super::Reader;
 use super::small::{CHUNK, all_pages};
 use super::source::Source;
@@ -52,7 +51,7 @@ impl Reader {
             Err(fault) => return Err(fault.into()),
         };
         // The next reading starts no later than where this list ends.
-        let covered = covered.saturating_add(OVERLAP).unwrap_or(covered);
+        let covered = covered.saturating_add(self.config.overlap()).unwrap_or(covered);
         cursor.marks.entry(source).and_modify(|mark| *mark = covered.min(*mark));
         for chunk in deleted.chunks(CHUNK) {
             let known = self.still_there(usage, source, chunk).await?;

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::stream::{self, StreamExt};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use unicrm_core::{
     Error, ErrorKind, LinkedAccountId, Next, ObjectKind, Page, ReadPart, Row, Scope, Shape, Usage,
 };
@@ -46,10 +46,6 @@ const ENOUGH: usize = 500;
 const MAX_STEPS: usize = 16;
 /// Enhanced notes a page: each costs a call of its own.
 const NOTES: u32 = 200;
-
-/// How far a reading since a watermark goes back behind it: a transaction may commit this much later than the time that it
-/// is stamped with.
-const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 
 /// Reads the org of one linked account.
 #[derive(Debug)]
@@ -117,7 +113,7 @@ impl Reader {
     async fn page_of(&self, part: &ReadPart, mut ready: Ready) -> Result<Page, Error> {
         match (&part.scope, part.kind) {
             (_, ObjectKind::EngagementType) => self.engagement_types(part, &ready).await,
-            _ if part.shape == Shape::Count => self.count(part).await,
+            _ if part.shape == Shape::Count => self.count(part, &ready).await,
             (Scope::Ids(ids), _) => self.by_ids(part, ids).await,
             (Scope::Since(watermark), _) => self.pages(part, &Marks::parse(watermark)?, &mut ready).await,
             (Scope::All, _) => self.pages(part, &Marks::default(), &mut ready).await,
@@ -162,7 +158,9 @@ impl Reader {
                 break;
             }
         }
-        Ok(Page::new(rows, Next::More(cursor.to_token()?)).with_usage(usage))
+        let mut page = Page::new(rows, Next::More(cursor.to_token()?)).with_usage(usage);
+        page.count = cursor.total;
+        Ok(page)
     }
 
     /// Reads one page of one source, or the ids that are gone for good from it.
@@ -176,7 +174,7 @@ impl Reader {
         rows: &mut Vec<Row>,
     ) -> Result<Left, Error> {
         let source = cursor.source;
-        let since = marks.of(source).map(|mark| mark.saturating_sub(OVERLAP).unwrap_or(mark));
+        let since = self.since(marks, source);
         if cursor.phase == Phase::Deleted {
             self.gone_for_good(usage, source, since, ready.deleted.remove(&source), cursor, rows).await?;
             return Ok(Left::Nothing);
@@ -192,6 +190,9 @@ impl Reader {
         let usual = self.config.limits.batch_size.or((source == Source::ContentNote).then_some(NOTES));
         let ask = Ask { shape: part.shape, since, size: PageSize::of(part.page_size, usual) };
         let fetched = self.fetch(usage, ask, ready.pages.remove(&source), cursor).await?;
+        if undecided && ask.size.limit.is_none() && cursor.window.is_none() {
+            *cursor.total.get_or_insert_default() += fetched.page.total_size;
+        }
         if let Some(now) = fetched.page.server_time {
             self.clock.set(now);
             cursor.marks.entry(source).or_insert(now);
@@ -223,6 +224,12 @@ impl Reader {
         }
         settle_mark(cursor, since);
         Ok(Left::Nothing)
+    }
+
+    /// From when on the rows of a source are read; none for all of them. A transaction may commit later than the time that
+    /// it is stamped with, so a reading goes back behind the last one.
+    fn since(&self, marks: &Marks, source: Source) -> Option<Timestamp> {
+        marks.of(source).map(|mark| mark.saturating_sub(self.config.overlap()).unwrap_or(mark))
     }
 
     /// The sources of an object that this org has.

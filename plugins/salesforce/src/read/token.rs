@@ -52,6 +52,9 @@ pub(crate) struct Cursor {
     /// Per source begun: the time from which a later reading starts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) marks: BTreeMap<Source, Timestamp>,
+    /// How many rows the sources begun have, as their first queries said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) total: Option<u64>,
     /// Of a reading by ids: how many have been asked for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) asked: usize,
@@ -155,6 +158,7 @@ impl Cursor {
             window: None,
             incomplete: None,
             marks: BTreeMap::new(),
+            total: None,
             asked: 0,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use super::call::Call;
+use super::faults::garbled;
 use super::message::{Answer, ApiRequest, ApiResponse};
 use crate::error::SalesforceError;
 use crate::org::lock;
@@ -95,7 +96,7 @@ pub(crate) fn query(call: &Call<'_>, all_rows: bool) -> Answer {
     let page = call
         .read(|conn| engine::query(conn, &prepared, &call.server.locators.open, &options(call, &version)))?;
     call.server.locators.note(&page, prepared.object());
-    Ok(ApiResponse::raw_json(200, page))
+    Ok(ApiResponse::raw_json(200, spoilt(call, page)))
 }
 
 /// `GET /query/{locator}`; a query beside it is ignored.
@@ -108,7 +109,14 @@ pub(crate) fn more(call: &Call<'_>, locator: &str) -> Answer {
     let page = call.read(|conn| {
         engine::query_more(conn, locator, &call.server.locators.open, &options(call, &version))
     })?;
-    Ok(ApiResponse::raw_json(200, page))
+    Ok(ApiResponse::raw_json(200, spoilt(call, page)))
+}
+
+/// The page, with another value in it when a fault says so.
+fn spoilt(call: &Call<'_>, page: Vec<u8>) -> Vec<u8> {
+    let Some((field, record, text)) = &call.plan.garbled else { return page };
+    let other = std::str::from_utf8(&page).ok().and_then(|page| garbled(page, field, record.as_deref(), text));
+    other.map_or(page, String::into_bytes)
 }
 
 /// One record with these fields, as JSON.

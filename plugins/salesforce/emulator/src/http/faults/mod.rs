@@ -1,11 +1,13 @@
 //! Faults on demand: what real orgs answer on bad days, switched on by kind of resource.
 
+mod garble;
 mod plan;
 
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use garble::garbled;
 pub(crate) use plan::{Plan, Tamper, headers_too_large, uri_too_long};
 
 use super::log::Resource;
@@ -194,6 +196,16 @@ pub enum Fault {
     ShortPage {
         /// Bytes; one row always fits.
         bytes: usize,
+    },
+    /// One value on a page of records is another one than the field can hold.
+    GarbledValue {
+        /// Field API name.
+        field: String,
+        /// Id of the record; without it, the first on the page that has the field.
+        #[serde(default)]
+        record: Option<String>,
+        /// The text that comes in place of the value.
+        text: String,
     },
     /// The request is carried out, and the connection ends before the answer: the caller cannot know.
     AnswerLost,

@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) tamper: Option<Tamper>,
     /// Bytes of a query page at most.
     pub(crate) page_bytes: Option<usize>,
+    /// A value of a query page that is another: its field, its record, and the text in its place.
+    pub(crate) garbled: Option<(String, Option<String>, String)>,
     /// Rows that a page of bulk results lacks.
     pub(crate) lost_rows: u64,
     /// A page of bulk results does not say where the next one is.
@@ -87,6 +89,7 @@ impl Plan {
                 ));
             }
             Fault::ShortPage { bytes } => self.page_bytes = Some(bytes),
+            Fault::GarbledValue { field, record, text } => self.garbled = Some((field, record, text)),
             Fault::ResultRowsLost { rows } => self.lost_rows = rows,
             Fault::LocatorHeaderMissing => self.no_locator = true,
             Fault::ResultPageLost => self.lost_page = true,
