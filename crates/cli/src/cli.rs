@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, emulator, get, link, linked_accounts, list, providers, request, schema, sync, unlink, write,
+    check, demo, emulator, export, get, link, linked_accounts, list, providers, request, schema, sync, unlink, write,
 };
 
 /// One Rust API over every CRM, from the command line.
@@ -83,6 +83,7 @@ pub(crate) enum Command {
     Sync(sync::Arguments),
     List(list::Arguments),
     Get(get::Arguments),
+    Export(export::Arguments),
     Create(write::create::Arguments),
     Update(write::update::Arguments),
     Upsert(write::upsert::Arguments),

@@ -39,6 +39,11 @@ impl Exit {
         if rank(other) < rank(self) { other } else { self }
     }
 
+    /// The code of a program that a signal ended, as shells count it.
+    pub(crate) const fn of_signal(code: u8) -> Self {
+        Self(code)
+    }
+
     pub(crate) fn code(self) -> ExitCode {
         ExitCode::from(self.0)
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod errors;
+mod interrupt;
 mod output;
 mod progress;
 mod secrets;

@@ -31,6 +31,17 @@ impl Progress {
             Event::Began { kind } => self.began(*kind),
             Event::Page { kind, tally, total } => self.page(*kind, tally.read, *total),
             Event::Ended(object) => self.ended(object),
+            Event::Compared { kind, ids, total } => {
+                if !self.running().contains_key(kind) {
+                    self.began(*kind);
+                }
+                self.page(*kind, *ids, *total);
+            }
+            Event::Reconciled { kind, .. } => {
+                if let Some(bar) = self.running().remove(kind) {
+                    bar.finish_and_clear();
+                }
+            }
             _ => {}
         }
     }
@@ -95,14 +106,24 @@ fn finished(object: &ObjectSummary, terminal: bool) -> String {
     format!("{text} ({})", paint(terminal, style, &status))
 }
 
+/// How far something is whose size is known, how fast, and how long it takes still.
+const WITH_LENGTH: &str = "{prefix:<17}{bar:20} {human_pos:>9}/{human_len} {per_sec} {eta:>3} left";
+/// How far something is that may be of any size.
+const WITHOUT_LENGTH: &str = "{prefix:<17}{spinner} {human_pos:>9} {per_sec}";
+
 fn style(with_length: bool) -> ProgressStyle {
-    let template = if with_length {
-        "{prefix:<17}{bar:24} {human_pos:>9}/{human_len} {per_sec}"
-    } else {
-        "{prefix:<17}{spinner} {human_pos:>9} {per_sec}"
-    };
+    let template = if with_length { WITH_LENGTH } else { WITHOUT_LENGTH };
     // The templates are fixed; a test holds that they parse.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// A bar of its own for so many records; nothing when stderr is no terminal.
+pub(crate) fn bar(name: &'static str, total: u64) -> ProgressBar {
+    if std::io::stderr().is_terminal() {
+        ProgressBar::new(total).with_style(style(true)).with_prefix(name)
+    } else {
+        ProgressBar::hidden()
+    }
 }
 
 #[cfg(test)]
@@ -111,10 +132,7 @@ mod tests {
 
     #[test]
     fn the_templates_parse() {
-        for template in [
-            "{prefix:<17}{bar:24} {human_pos:>9}/{human_len} {per_sec}",
-            "{prefix:<17}{spinner} {human_pos:>9} {per_sec}",
-        ] {
+        for template in [WITH_LENGTH, WITHOUT_LENGTH] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

@@ -16,7 +16,7 @@ use crate::session::Session;
 const TABLE_ROWS: u64 = 100;
 
 /// Rows that are in memory at once.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
 
 /// List records from the store
 #[derive(Debug, Args)]
@@ -76,7 +76,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     request.filters = arguments.filters;
     request.linked_account = account.map(|account| account.id);
     let limit = arguments.limit.unwrap_or(if format == Format::Table { TABLE_ROWS } else { u64::MAX });
-    let rows = Rows { store: &*session.store, request: Some(request), left: limit, cut: false };
+    let rows = Rows::new(&*session.store, request, limit);
     match format {
         Format::Table => table(rows, kind, arguments.include_deleted).await?,
         Format::Json => json(rows).await?,
@@ -96,7 +96,7 @@ fn check_field(kind: ObjectKind, name: &str) -> Result<()> {
 }
 
 /// The records of a list, page by page.
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     store: &'a dyn Store,
     request: Option<ListRequest>,
     left: u64,
@@ -104,9 +104,14 @@ struct Rows<'a> {
     cut: bool,
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    /// At most so many records of the list that begins with this page.
+    pub(super) fn new(store: &'a dyn Store, request: ListRequest, limit: u64) -> Self {
+        Self { store, request: Some(request), left: limit, cut: false }
+    }
+
     /// The next page; none at the end.
-    async fn next(&mut self) -> Result<Option<Vec<StoredRecord>>> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<StoredRecord>>> {
         let Some(request) = self.request.take() else { return Ok(None) };
         let mut page = self.store.list(request.clone()).await?;
         self.cut = page.records.len() as u64 > self.left;

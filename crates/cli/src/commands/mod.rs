@@ -4,6 +4,7 @@ pub(crate) mod check;
 mod columns;
 pub(crate) mod demo;
 pub(crate) mod emulator;
+pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod link;
 pub(crate) mod linked_accounts;
@@ -31,6 +32,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit> {
         Command::Sync(arguments) => Box::pin(sync::run(arguments, global)).await,
         Command::List(arguments) => list::run(arguments, global).await,
         Command::Get(arguments) => get::run(arguments, global).await,
+        Command::Export(arguments) => Box::pin(export::run(arguments, global)).await,
         Command::Create(arguments) => Box::pin(write::create::run(arguments, global)).await,
         Command::Update(arguments) => Box::pin(write::update::run(arguments, global)).await,
         Command::Upsert(arguments) => Box::pin(write::upsert::run(arguments, global)).await,

@@ -1,20 +1,25 @@
 //! `unicrm sync`
 
 use clap::Args;
-use unicrm_core::ObjectKind;
-use unicrm_sync::{Options, Status, Summary};
+use unicrm_core::{Error, LinkedAccountId, ObjectKind};
+use unicrm_sync::{ObjectSummary, Options, Reconcile, Status, Stop, Summary};
 
 use crate::cli::{AccountArgument, Global};
 use crate::errors::{self, Exit, Result};
+use crate::interrupt::Interrupt;
 use crate::output::{self, Sheet};
 use crate::progress::Progress;
 use crate::session::Session;
 
+/// Of each object, so many records that could not be understood are named.
+const REJECTED_SHOWN: u32 = 10;
+
 /// Bring the store up to date with the remote
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  unicrm sync acme\n  unicrm sync acme --object contacts --object accounts --json\n\n\
-    A run that was interrupted goes on where it was."
+    after_help = "Examples:\n  unicrm sync acme\n  unicrm sync acme --object contacts --object accounts --json\n  \
+    unicrm sync acme --reconcile --max-calls 500\n\n\
+    A run that was interrupted goes on where it was. Ctrl-C finishes the pages that are under way and ends with 130."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -25,6 +30,12 @@ pub(crate) struct Arguments {
     /// Read everything again, not only what changed
     #[arg(long)]
     full: bool,
+    /// Then compare all ids and time stamps with the remote's, and repair what differs
+    #[arg(long)]
+    reconcile: bool,
+    /// Stop comparing once it has cost so many API calls; the next --reconcile goes on there
+    #[arg(long, value_name = "N", requires = "reconcile", value_parser = clap::value_parser!(u64).range(1..))]
+    max_calls: Option<u64>,
     /// How many objects are read at once
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=10))]
     concurrency: u8,
@@ -37,20 +48,22 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     let session = Session::open(global).await?;
     let account = session.account(arguments.account.name()).await?;
     let provider = session.connect(&account).await?;
+    let stop = Stop::default();
     let options = Options {
         objects: arguments.objects,
         full: arguments.full,
         concurrency: usize::from(arguments.concurrency),
         page_size: arguments.page_size,
+        reconcile: arguments.reconcile.then_some(Reconcile { max_calls: arguments.max_calls }),
+        stop: stop.clone(),
     };
+    let interrupt = Interrupt::stops(stop);
     let progress = Progress::new();
     let show = |event: &unicrm_sync::Event<'_>| progress.show(event);
     let summary = unicrm_sync::sync(&*provider, &*session.store, account.id, &options, &show).await;
     let summary = session.noting(account.id, summary).await?;
-    for object in &summary.objects {
-        if let Some(error) = &object.error {
-            session.note(account.id, error).await;
-        }
+    for error in summary.objects.iter().filter_map(|object| object.error.as_ref()) {
+        session.note(account.id, error).await;
     }
     if global.json {
         output::json_line(&summary)?;
@@ -58,7 +71,10 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         print(&summary)?;
     }
     explain(&summary);
-    Ok(exit(&summary))
+    name_rejected(&session, account.id, &summary).await?;
+    let Some(interrupted) = interrupt.exit() else { return Ok(exit(&summary)) };
+    eprintln!("Interrupted. What was read is kept: the same command goes on from there.");
+    Ok(interrupted)
 }
 
 /// The summary as a table.
@@ -76,12 +92,34 @@ pub(crate) fn print(summary: &Summary) -> Result<()> {
     let numbers = counts(&summary.total()).map(|count| count.to_string());
     sheet.row(["all".to_owned()].into_iter().chain(numbers).chain([String::new()]));
     sheet.print()?;
+    print_drift(summary)?;
     output::line(cost(summary))
+}
+
+/// What the comparison found, as a table of its own.
+fn print_drift(summary: &Summary) -> Result<()> {
+    let compared = |object: &ObjectSummary| Some((object.kind, object.reconcile.clone()?));
+    let compared: Vec<_> = summary.objects.iter().filter_map(compared).collect();
+    if compared.is_empty() {
+        return Ok(());
+    }
+    let header = ["compared", "remote", "local", "missing", "extra", "stale", "repaired", "status"];
+    let mut sheet = Sheet::new(&header).tight().whole(0).numbers(1..=6);
+    for (kind, reconciled) in compared {
+        let drift = reconciled.drift;
+        let known = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+        let found = [drift.missing, drift.extra, drift.stale, drift.repaired].map(|count| count.to_string());
+        let cells = [kind.plural().to_owned(), known(drift.remote), known(drift.local)].into_iter();
+        sheet.row(cells.chain(found).chain([reconciled.status.to_string()]));
+    }
+    output::line("")?;
+    sheet.print()
 }
 
 /// What the run cost, as one line.
 fn cost(summary: &Summary) -> String {
     let mut parts = vec![format!("{} API calls", summary.api_calls)];
+    parts.extend(summary.reconcile_calls.map(|calls| format!("{calls} of them to compare")));
     for (count, what) in [(summary.retries, "retries"), (summary.refreshes, "token refreshes")] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
@@ -97,31 +135,58 @@ fn cost(summary: &Summary) -> String {
 /// Says on stderr why objects did not come to their end, and what to do about it.
 pub(crate) fn explain(summary: &Summary) {
     let mut advices = Vec::new();
-    for object in &summary.objects {
-        let Some(error) = object.error.as_ref().filter(|_| object.status != Status::NotRun) else { continue };
-        eprintln!("{}: {}", object.kind.plural(), output::plain(&error.to_string()));
+    for (kind, error) in summary.objects.iter().flat_map(errors_of) {
+        eprintln!("{}: {}", kind.plural(), output::plain(&error.to_string()));
         if let Some(advice) = errors::advice(error).filter(|advice| !advices.contains(advice)) {
             advices.push(advice);
         }
-    }
-    let rejected = summary.total().rejected;
-    if rejected > 0 {
-        eprintln!(
-            "{rejected} record(s) could not be understood; they are kept apart in the database, with the reason"
-        );
     }
     for advice in advices {
         eprintln!("hint: {}", output::plain(&advice));
     }
 }
 
+/// Why the sync of an object, and its comparison, ended early. What was not begun is not to blame.
+fn errors_of(object: &ObjectSummary) -> impl Iterator<Item = (ObjectKind, &Error)> {
+    let own = object.error.as_ref().filter(|_| object.status != Status::NotRun);
+    let compared = object.reconcile.as_ref().filter(|compared| compared.status != Status::NotRun);
+    let errors = own.into_iter().chain(compared.and_then(|compared| compared.error.as_ref()));
+    errors.map(|error| (object.kind, error))
+}
+
+/// Says on stderr which records could not be understood, and why.
+async fn name_rejected(session: &Session, account: LinkedAccountId, summary: &Summary) -> Result<()> {
+    let rejected = summary.total().rejected;
+    if rejected == 0 {
+        return Ok(());
+    }
+    eprintln!(
+        "{rejected} record(s) could not be understood; they are kept apart in the database (table rejected):"
+    );
+    for object in summary.objects.iter().filter(|object| object.tally.rejected > 0) {
+        let rows = session.store.rejected(account, Some(object.kind), REJECTED_SHOWN).await?;
+        for row in &rows {
+            let id = row.remote_id.as_ref().map_or("without an id", |id| id.as_str());
+            eprintln!("  {} {}: {}", object.kind.plural(), output::plain(id), output::plain(&row.error));
+        }
+        let more = object.tally.rejected.saturating_sub(rows.len() as u64);
+        if more > 0 {
+            eprintln!("  {}: {more} more", object.kind.plural());
+        }
+    }
+    Ok(())
+}
+
 /// A run that brought nothing in is failed; one that failed in part is done in part.
 pub(crate) fn exit(summary: &Summary) -> Exit {
     let any_complete = summary.objects.iter().any(|object| object.status == Status::Complete);
     let mut exit = if summary.total().rejected > 0 { Exit::PARTLY } else { Exit::DONE };
-    for object in &summary.objects {
-        let Some(error) = &object.error else { continue };
-        let of_error = Exit::of(error);
+    let compared =
+        |object: &ObjectSummary| object.reconcile.as_ref().and_then(|compared| compared.error.clone());
+    let errors =
+        summary.objects.iter().flat_map(|object| object.error.clone().into_iter().chain(compared(object)));
+    for error in errors {
+        let of_error = Exit::of(&error);
         let partly = of_error == Exit::FAILED && any_complete;
         exit = exit.and(if partly { Exit::PARTLY } else { of_error });
     }
