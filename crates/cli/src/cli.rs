@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, emulator, export, get, link, linked_accounts, list, providers, request, schema, sync, unlink, write,
+    check, demo, emulator, export, get, link, linked_accounts, list, providers, request, schema, search, sync, unlink, write,
 };
 
 /// One Rust API over every CRM, from the command line.
@@ -89,6 +89,7 @@ pub(crate) enum Command {
     Upsert(write::upsert::Arguments),
     Delete(write::delete::Arguments),
     ConvertLead(write::convert_lead::Arguments),
+    Search(search::Arguments),
     Schema(schema::Arguments),
     Request(request::Arguments),
     Emulator(emulator::Arguments),

@@ -12,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod providers;
 pub(crate) mod request;
 pub(crate) mod schema;
+pub(crate) mod search;
 pub(crate) mod sync;
 pub(crate) mod unlink;
 pub(crate) mod write;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit> {
         Command::Upsert(arguments) => Box::pin(write::upsert::run(arguments, global)).await,
         Command::Delete(arguments) => Box::pin(write::delete::run(arguments, global)).await,
         Command::ConvertLead(arguments) => Box::pin(write::convert_lead::run(arguments, global)).await,
+        Command::Search(arguments) => Box::pin(search::run(arguments, global)).await,
         Command::Schema(arguments) => schema::run(arguments, global).await,
         Command::Request(arguments) => request::run(arguments, global).await,
         Command::Emulator(arguments) => Box::pin(emulator::run(arguments, global)).await,

@@ -6,6 +6,7 @@ mod demo;
 mod emulator;
 mod link;
 mod records;
+mod search;
 mod support;
 mod sync;
 mod usage;
