@@ -10,15 +10,17 @@
 
 mod custom;
 mod reading;
+mod searching;
 mod writing;
 
 /// The cases, by name of the clause that they check.
 pub mod cases {
-    pub use super::reading::*;
     pub use super::custom::{
         custom_classes_are_listed_and_described, custom_objects_read_back_as_written,
         custom_pages_show_every_record, custom_rows_have_their_own_outcomes,
     };
+    pub use super::reading::*;
+    pub use super::searching::*;
     pub use super::writing::*;
 }
 
@@ -27,9 +29,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub use custom::CustomSample;
 use futures::StreamExt;
 use unicrm_core::{
-pub use custom::CustomSample;
     Capability, Error, ErrorKind, LinkedAccountId, ObjectKind, Provider, ProviderExt, ReadPart, Record,
     RemoteId, Row,
 };
@@ -50,10 +52,10 @@ pub trait Harness: fmt::Debug + Send + Sync + Sized {
     fn upstream(&self) -> &dyn Upstream;
     /// A record that the upstream can create as it is, or as a remote user would make it: the read-only objects too.
     fn sample(&self, kind: ObjectKind) -> Record;
-}
-
     /// A class of custom objects, made when it is not there yet; none when the provider has no custom objects.
     async fn custom_sample(&self) -> Option<CustomSample>;
+}
+
 /// A secret that the harness plants among the credentials and that no output may show.
 pub const SECRET: &str = "planted-secret-3f9c1e";
 
@@ -150,8 +152,6 @@ cases! {
     a_read_only_field_is_a_warning,
     each_row_has_its_own_outcome,
     unresolved_references_are_refused,
-}
-
     a_phone_number_is_found_in_any_notation,
     an_e_mail_address_is_found_whatever_its_case,
     a_name_is_found_by_text,
@@ -160,6 +160,8 @@ cases! {
     custom_objects_read_back_as_written,
     custom_pages_show_every_record,
     custom_rows_have_their_own_outcomes,
+}
+
 /// The live rows of a whole reading, and how many rows were rejected.
 pub(crate) async fn read_all(provider: &dyn Provider, part: ReadPart) -> Vec<Row> {
     let mut rows = provider.rows(part);
