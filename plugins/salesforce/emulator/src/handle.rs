@@ -1,6 +1,7 @@
 //! The org as tests see it: without HTTP, without permissions, without API calls.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -411,6 +412,13 @@ impl OrgHandle {
     /// Changes how bulk jobs behave: how long they take, how large pages are, what the day's limits are.
     pub fn set_bulk(&self, settings: BulkSettings) {
         self.server.bulk.configure(settings);
+    }
+
+    /// For how long the search index does not know of a change. Salesforce takes some seconds, on bad days minutes; here it
+    /// is up to date at once unless told otherwise.
+    pub fn delay_search(&self, by: Duration) {
+        let delay = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.server.org.search_delay.store(delay, Ordering::Relaxed);
     }
 
     /// How bulk jobs behave.

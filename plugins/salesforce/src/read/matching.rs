@@ -8,7 +8,7 @@ use unicrm_core::{Error, Row, Shape, Usage};
 use super::Reader;
 use super::fetch::{Fetched, refused_column, unreadable};
 use super::select::Selection;
-use super::small::all_pages;
+use super::small::pages_once;
 use super::source::Source;
 use crate::api::{Condition, QueryOptions, QueryPage, SubAnswer};
 use crate::error::{Code, Fault};
@@ -48,7 +48,7 @@ impl Reader {
                 requests.push(self.client.query_request(&selection.matching(wanted), LIVE)?);
             }
             let answers = self.client.composite_batch(usage, &requests).await?;
-            first = answers.into_iter().map(whole_page).collect();
+            first = answers.into_iter().map(whole_page).collect::<Result<_, Fault>>()?;
         }
         let mut all = Vec::with_capacity(wanted.len());
         for (wanted, page) in wanted.iter().zip(first) {
@@ -72,7 +72,7 @@ impl Reader {
         let mut mendings = 0;
         loop {
             let selection = self.selection(usage, wanted.source, Shape::Full, &without).await?;
-            match all_pages(&self.client, usage, &selection.matching(wanted), LIVE).await {
+            match pages_once(&self.client, usage, &selection.matching(wanted), LIVE).await {
                 Ok(pages) => {
                     let mut rows = Vec::new();
                     for page in pages {
@@ -93,8 +93,11 @@ impl Reader {
     }
 }
 
-/// The page, if it is the only one. Whatever else came is asked for again by itself.
-fn whole_page(answer: Result<SubAnswer, Fault>) -> Option<QueryPage> {
-    let page = answer.and_then(SubAnswer::page);
-    page.ok().filter(|page| page.next.is_none())
+/// The page, if it is the only one. Whatever else came is asked for again by itself; but a query that took too long would
+/// do so again, and somebody waits.
+fn whole_page(answer: Result<SubAnswer, Fault>) -> Result<Option<QueryPage>, Fault> {
+    match answer.and_then(SubAnswer::page) {
+        Err(fault) if fault.is(&Code::QueryTimeout) => Err(fault),
+        page => Ok(page.ok().filter(|page| page.next.is_none())),
+    }
 }

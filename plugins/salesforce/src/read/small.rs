@@ -30,7 +30,8 @@ pub(crate) async fn all_pages(
     }
 }
 
-async fn pages_once(
+/// The same, once.
+pub(super) async fn pages_once(
     client: &Client,
     usage: &mut Usage,
     soql: &Soql,

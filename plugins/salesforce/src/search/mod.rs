@@ -55,16 +55,28 @@ impl Searcher<'_> {
     /// One page with all that was found, at most as many rows as asked for; its count is how many there would be.
     pub(crate) async fn search(&self, request: &SearchRequest) -> Result<Page> {
         let mut usage = Usage::default();
-        let most = request.limit.min(MOST_RECORDS) as usize;
-        let places = self.places(&mut usage, &request.kinds).await?;
-        let found = match &request.query {
-            _ if most == 0 || places.is_empty() => Found::default(),
-            SearchQuery::Phone(text) => self.phone(&mut usage, &places, text, most).await?,
-            SearchQuery::Email(text) => self.email(&mut usage, &places, text, most).await?,
-            SearchQuery::Text(text) => self.text(&mut usage, &places, text, most).await?,
-            _ => return Err(Error::new(ErrorKind::Unsupported, "Salesforce is not searched in this way")),
+        let found = match self.once(&mut usage, request).await {
+            // A field is gone since it was described.
+            Err(error) if error.remote_code() == Some(Code::InvalidField.as_str()) => {
+                let sources = request.kinds.iter().flat_map(|kind| Source::of(*kind));
+                sources.for_each(|source| self.client.forget_describe(source.sobject()));
+                self.once(&mut usage, request).await?
+            }
+            outcome => outcome?,
         };
         Ok(Page::new(found.rows, Next::End(None)).with_count(found.count as u64).with_usage(usage))
+    }
+
+    async fn once(&self, usage: &mut Usage, request: &SearchRequest) -> Result<Found> {
+        let most = request.limit.min(MOST_RECORDS) as usize;
+        let places = self.places(usage, &request.kinds).await?;
+        match &request.query {
+            _ if most == 0 || places.is_empty() => Ok(Found::default()),
+            SearchQuery::Phone(text) => self.phone(usage, &places, text, most).await,
+            SearchQuery::Email(text) => self.email(usage, &places, text, most).await,
+            SearchQuery::Text(text) => self.text(usage, &places, text, most).await,
+            _ => Err(Error::new(ErrorKind::Unsupported, "Salesforce is not searched in this way")),
+        }
     }
 
     /// The objects that this user sees. One that is hidden is left out, unless nothing else is asked for.

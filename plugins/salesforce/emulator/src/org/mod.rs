@@ -12,7 +12,7 @@ mod row;
 mod value;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -49,6 +49,8 @@ pub(crate) struct Org {
     /// Records that somebody else holds, and how many more changes of each fail.
     locked: Mutex<HashMap<String, u64>>,
     /// Id of the Organization row.
+    /// Milliseconds for which a change is not in the search index.
+    pub(crate) search_delay: AtomicU64,
     pub(crate) org_id: String,
     /// Id of the user whom the API runs as.
     pub(crate) user_id: String,
@@ -89,6 +91,7 @@ impl Org {
             validation_rules: Mutex::default(),
             locked: Mutex::default(),
             org_id,
+            search_delay: AtomicU64::new(0),
             user_id,
         })
     }

@@ -1,5 +1,7 @@
 //! Finding records: their texts are read row by row, and what matches is answered as a query would.
 
+use std::sync::atomic::Ordering;
+
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -44,7 +46,7 @@ pub(super) fn run(call: &Call<'_>, search: &Search) -> Result<Vec<u8>, Salesforc
             continue;
         }
         let fields = searched(object, &visibility, search.group);
-        let ids = call.read(|conn| candidates(conn, object, &fields, &expression))?;
+        let ids = call.read(|conn| candidates(conn, object, &fields, &expression, indexed(call)))?;
         if ids.is_empty() {
             continue;
         }
@@ -62,6 +64,13 @@ pub(super) fn run(call: &Call<'_>, search: &Search) -> Result<Vec<u8>, Salesforc
         left = left.saturating_sub(written);
     }
     Ok(out)
+}
+
+/// Up to when changes are in the index; none for all of them.
+fn indexed(call: &Call<'_>) -> Option<i64> {
+    let delay = call.server.org.search_delay.load(Ordering::Relaxed);
+    let now = call.server.org.clock.now().as_millisecond();
+    (delay > 0).then(|| now.saturating_sub_unsigned(delay))
 }
 
 fn prepare(call: &Call<'_>, soql: &str) -> Result<engine::Prepared, SalesforceError> {
@@ -121,13 +130,20 @@ fn candidates(
     object: &ObjectSchema,
     fields: &[&FieldSchema],
     expression: &Expression,
+    indexed: Option<i64>,
 ) -> Result<Vec<String>, SalesforceError> {
     if fields.is_empty() {
         return Ok(Vec::new());
     }
     let columns: String = fields.iter().map(|field| format!(",\"{}\"", field.name)).collect();
-    let live = if object.field("IsDeleted").is_some() { " WHERE \"IsDeleted\"=0" } else { "" };
-    let sql = format!("SELECT \"Id\"{columns} FROM \"{}\"{live}", object.name);
+    let mut conditions = vec!["TRUE".to_owned()];
+    if object.field("IsDeleted").is_some() {
+        conditions.push("\"IsDeleted\"=0".to_owned());
+    }
+    if let Some(indexed) = indexed.filter(|_| object.field("SystemModstamp").is_some()) {
+        conditions.push(format!("\"SystemModstamp\"<={indexed}"));
+    }
+    let sql = format!("SELECT \"Id\"{columns} FROM \"{}\" WHERE {}", object.name, conditions.join(" AND "));
     let mut statement = conn.prepare_cached(&sql).map_err(storage)?;
     let mut rows = statement.query([]).map_err(storage)?;
     let mut found = Vec::new();
