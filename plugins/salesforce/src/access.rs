@@ -9,7 +9,8 @@ use unicrm_core::{
 
 use crate::api::{Client, Condition, Describe, Literal, QueryOptions, QueryPage, Soql};
 use crate::error::Code;
-use crate::objects::mapping;
+use crate::objects::{MAPPINGS, mapping};
+use crate::permission_set::{self, how_to_see_object, is_feature};
 use crate::read::small::all_pages;
 use crate::read::source::Source;
 use crate::schema::{describe_all, describes, remote_fields};
@@ -43,6 +44,9 @@ pub(crate) async fn report(client: &Client) -> Result<Access, Error> {
         object(client, &mut usage, kind, &mut access).await?;
     }
     general(permissions.as_ref(), &mut access);
+    let described = all_described(client, &mut usage).await?;
+    let version = client.version().to_string();
+    access.grants = permission_set::grants(&MAPPINGS, &described, &version, &access.identity.username);
     access.quota = match client.limits(&mut usage).await {
         Ok(limits) => limits.api_calls(),
         Err(fault) if fault.refusal().is_some_and(|refusal| matches!(refusal.status, 403 | 404)) => None,
@@ -50,6 +54,19 @@ pub(crate) async fn report(client: &Client) -> Result<Access, Error> {
     }
     .or(usage.quota);
     Ok(access)
+}
+
+/// Everything that this user sees of the objects behind the mapping.
+async fn all_described(client: &Client, usage: &mut Usage) -> Result<Vec<Arc<Describe>>, Error> {
+    let mut all: Vec<Arc<Describe>> = Vec::new();
+    for mapping in &MAPPINGS {
+        for describe in describes(client, usage, mapping).await? {
+            if all.iter().all(|known| known.object.name != describe.object.name) {
+                all.push(describe);
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The name of the organisation; none when this user may not see it.
@@ -236,9 +253,7 @@ fn missing_object(source: Source) -> Missing {
     Missing::new(
         format!("object {sobject}"),
         format!("{} records", source.kind()),
-        format!(
-            "Setup > Permission Sets > the integration's set > Object Settings > {sobject}: give \"Read\" and \"View All\""
-        ),
+        how_to_see_object(sobject),
     )
     .required()
 }
@@ -246,13 +261,7 @@ fn missing_object(source: Source) -> Missing {
 /// Mapped fields that are not visible. Those that only some orgs have are no lack.
 fn invisible(kind: ObjectKind, unified: &str, remote: &[&str], described: &[Arc<Describe>]) -> Vec<Missing> {
     let mapping = mapping(kind);
-    let feature = |name: &str| {
-        let field = name.rsplit('.').next().unwrap_or(name);
-        field.ends_with("StateCode")
-            || field.ends_with("CountryCode")
-            || field.ends_with("__c")
-            || field == "Type"
-    };
+    let feature = |name: &str| is_feature(name.rsplit('.').next().unwrap_or(name));
     // An object that is not there at all is named as such.
     let there = |name: &str| {
         let object = name.split_once('.').map(|(object, _)| object);

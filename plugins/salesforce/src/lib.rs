@@ -23,6 +23,7 @@ mod fixtures_test;
 #[doc(hidden)]
 pub mod fuzzing;
 mod objects;
+mod permission_set;
 mod provider;
 mod read;
 mod schema;

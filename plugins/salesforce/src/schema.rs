@@ -72,12 +72,15 @@ pub(crate) async fn describes(
     Ok(described)
 }
 
-/// Fetches the descriptions of all objects in few calls, so that those of each kind are at hand afterwards.
+/// Has the descriptions of all objects at hand, in few calls, as they are now: an administrator may just have changed them.
 pub(crate) async fn describe_all(client: &Client, usage: &mut Usage) -> Result<(), Error> {
     let mut objects: Vec<&str> = MAPPINGS.iter().flat_map(objects_of).collect();
     objects.sort_unstable();
     objects.dedup();
-    client.describe_many(usage, &objects).await?;
+    let answers = client.describe_anew(usage, &objects).await?;
+    for (sobject, _) in objects.iter().zip(answers).filter(|(_, answer)| answer.is_err()) {
+        client.forget_describe(sobject);
+    }
     Ok(())
 }
 

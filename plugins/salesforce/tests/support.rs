@@ -25,7 +25,7 @@ const VISITORS: [&str; 4] = ["CspLitePortal", "CsnOnly", "Guest", "SelfService"]
 pub(crate) struct Linked {
     pub(crate) emulator: Emulator,
     pub(crate) account: LinkedAccountId,
-    credentials: Arc<MemoryCredentialStore>,
+    pub(crate) credentials: Arc<MemoryCredentialStore>,
 }
 
 impl Linked {

@@ -255,6 +255,16 @@ impl OrgHandle {
         self.server.org.change_visibility(|current| *current = visibility);
     }
 
+    /// Deploys a permission set (Metadata API XML) and assigns it to the API's user, on top of what that user has. Task, Event
+    /// and what belongs to them follow the permissions `ActivitiesAccess`, `EditTask` and `EditEvent`; notes and files follow
+    /// the records that they hang on.
+    ///
+    /// # Errors
+    /// What a deployment answers: an object or field that is not there or cannot be granted, a missing dependency.
+    pub fn deploy_permission_set(&self, xml: &str) -> Result<(), SalesforceError> {
+        self.server.org.deploy_permission_set(xml)
+    }
+
     /// What the API's user may see and change.
     #[must_use]
     pub fn visibility(&self) -> Visibility {

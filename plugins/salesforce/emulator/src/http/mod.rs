@@ -27,7 +27,7 @@ mod sobject;
 mod stream;
 mod tls;
 mod versions;
-mod xml;
+pub(crate) mod xml;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,6 +6,7 @@ mod db;
 pub(crate) mod dml;
 mod id;
 mod load;
+mod permission_set;
 mod permissions;
 mod record;
 mod row;

@@ -93,6 +93,14 @@ pub enum Fault {
     SessionRejected,
     /// The token endpoint answers `invalid_grant`, "expired access/refresh token".
     RefreshRefused,
+    /// The token endpoint answers 400 with this `error` and `error_description`: a wrong login host says `invalid_grant`,
+    /// "authentication failure".
+    GrantRefused {
+        /// `error`.
+        error: String,
+        /// `error_description`.
+        description: String,
+    },
     /// The org moves to another host: the old one redirects with this status, or answers 401 when there is none.
     InstanceMoved {
         /// 301, 302, 307 or 308.

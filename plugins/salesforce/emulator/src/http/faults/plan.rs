@@ -167,6 +167,9 @@ fn static_answer(fault: Fault) -> ApiResponse {
         |status, code: &str, message: &str| ApiResponse::error(&SalesforceError::new(status, code, message));
     let limit = |message| error(403, "REQUEST_LIMIT_EXCEEDED", message);
     match fault {
+        Fault::GrantRefused { error, description } => {
+            ApiResponse::json(400, &json!({ "error": error, "error_description": description }))
+        }
         Fault::RefreshRefused => ApiResponse::json(
             400,
             &json!({ "error": "invalid_grant", "error_description": "expired access/refresh token" }),
