@@ -3,7 +3,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, emulator, export, get, link, linked_accounts, list, providers, request, schema, search, sync, unlink, write,
+    check, demo, emulator, export, get, link, linked_accounts, list, providers, request, rotate_key, schema, search,
+    sync, unlink, write,
 };
 
 /// One Rust API over every CRM, from the command line.
@@ -79,6 +80,7 @@ pub(crate) enum Command {
     Link(link::Arguments),
     LinkedAccounts(linked_accounts::Arguments),
     Unlink(unlink::Arguments),
+    RotateKey(rotate_key::Arguments),
     Check(check::Arguments),
     Sync(sync::Arguments),
     List(list::Arguments),

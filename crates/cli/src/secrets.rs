@@ -84,7 +84,10 @@ fn variable(name: &str) -> String {
 }
 
 fn option(name: &str) -> String {
-    format!("{}-file", name.replace('_', "-"))
+    match name {
+        "private_key" => "key-file".to_owned(),
+        name => format!("{}-file", name.replace('_', "-")),
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub(crate) mod linked_accounts;
 pub(crate) mod list;
 pub(crate) mod providers;
 pub(crate) mod request;
+pub(crate) mod rotate_key;
 pub(crate) mod schema;
 pub(crate) mod search;
 pub(crate) mod sync;
@@ -28,8 +29,9 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit> {
         Command::Providers(_) => providers::run(global),
         Command::Link(arguments) => Box::pin(link::run(arguments, global)).await,
         Command::LinkedAccounts(_) => linked_accounts::run(global).await,
-        Command::Unlink(arguments) => unlink::run(arguments, global).await,
-        Command::Check(arguments) => check::run(arguments, global).await,
+        Command::Unlink(arguments) => Box::pin(unlink::run(arguments, global)).await,
+        Command::RotateKey(arguments) => rotate_key::run(arguments, global).await,
+        Command::Check(arguments) => Box::pin(check::run(arguments, global)).await,
         Command::Sync(arguments) => Box::pin(sync::run(arguments, global)).await,
         Command::List(arguments) => list::run(arguments, global).await,
         Command::Get(arguments) => get::run(arguments, global).await,

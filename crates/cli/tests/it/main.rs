@@ -7,6 +7,7 @@ mod emulator;
 mod link;
 mod records;
 mod search;
+mod sign_in;
 mod support;
 mod sync;
 mod usage;

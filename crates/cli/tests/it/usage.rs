@@ -2,16 +2,24 @@
 
 use crate::support::{Folder, assert_narrow, run};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 20] = [
     "demo",
     "providers",
     "link",
     "linked-accounts",
     "unlink",
+    "rotate-key",
     "check",
     "sync",
     "list",
     "get",
+    "export",
+    "create",
+    "update",
+    "upsert",
+    "delete",
+    "convert-lead",
+    "search",
     "schema",
     "request",
     "emulator",
