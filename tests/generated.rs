@@ -93,3 +93,19 @@ fn generated_mapping_pages_are_current() {
         check(&format!("mapping-{}.md", info.slug), &page);
     }
 }
+
+#[path = "../plugins/salesforce/tests/faults_auth_rows.rs"]
+mod faults_auth_rows;
+
+#[test]
+fn generated_faults_of_signing_in_are_current() {
+    let mut page = format!(
+        "{HEAD}# Faults of signing in\n\nWhat real orgs show when an account signs in or its session ends, what the Salesforce \
+         plugin does about it, and the test in `plugins/salesforce/tests/faults_auth.rs` that shows it.\n\n\
+         | what happens | what is done | test |\n|---|---|---|\n"
+    );
+    for (row, behaviour, test) in faults_auth_rows::ROWS {
+        writeln!(page, "| {row} | {behaviour} | `{test}` |").unwrap();
+    }
+    check("faults-sign-in.md", &page);
+}

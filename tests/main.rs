@@ -5,3 +5,4 @@
 mod architecture;
 mod contract;
 mod generated;
+mod refresh_once;
