@@ -62,6 +62,24 @@ bench *ARGS:
 lookup *ARGS:
     cargo run --release -p unicrm-store --example lookup -- {{ARGS}}
 
+# Random programs of changes, syncs, faults and crashes against the emulator: PROGRAMS of them, from SEED on.
+model PROGRAMS="5000" SEED="1":
+    UNICRM_PROGRAMS={{PROGRAMS}} UNICRM_SEED={{SEED}} UNICRM_PARALLEL=24 cargo test --release -p unicrm-tests --test model -- --nocapture --test-threads 1
+
+# Kills the real binary at random moments of a sync: KILLS times by REST and as often by Bulk. CONTACTS=25000 is an org of
+# 100,000 records. DATABASE is a PostgreSQL URL, or empty for a SQLite file.
+crash KILLS="100" CONTACTS="25000" DATABASE="":
+    UNICRM_CRASH_KILLS={{KILLS}} UNICRM_CRASH_CONTACTS={{CONTACTS}} UNICRM_CRASH_DATABASE_URL={{DATABASE}} cargo test --release -p unicrm-cli --test crash -- --nocapture --test-threads 1
+
+# Each fault in the middle of a reading of 25,000 contacts, by REST and by Bulk; writes the table of the book.
+fault-matrix CONTACTS="25000":
+    UNICRM_DOCS=write UNICRM_MATRIX_CONTACTS={{CONTACTS}} cargo test --release -p unicrm-tests --test system -- fault_matrix --nocapture
+
+# The memory and the rate of a sync of MANY contacts beside one of FEW.
+scale MANY="1000000" FEW="10000":
+    cargo build --release --bin unicrm
+    tests/scale {{MANY}} {{FEW}}
+
 # Mutants of the mapping files that no test notices.
 mutants *ARGS:
     cargo mutants -p unicrm-salesforce -f 'plugins/salesforce/src/objects/*.rs' --timeout 120 {{ARGS}}

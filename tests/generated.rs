@@ -5,9 +5,9 @@ use std::path::Path;
 
 use unicrm::{Capability, MappingDirection, NormalForm, ObjectKind, Registry};
 
-const HEAD: &str = "<!-- Made from code by `just docs-gen`; do not edit. -->\n\n";
+pub(crate) const HEAD: &str = "<!-- Made from code by `just docs-gen`; do not edit. -->\n\n";
 
-fn check(file: &str, expected: &str) {
+pub(crate) fn check(file: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/generated").join(file);
     if std::env::var_os("UNICRM_DOCS").is_some_and(|mode| mode == "write") {
         std::fs::write(&path, expected).expect("a writable page");

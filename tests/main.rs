@@ -4,5 +4,6 @@
 
 mod architecture;
 mod contract;
+mod fault_matrix;
 mod generated;
 mod refresh_once;
