@@ -54,6 +54,10 @@ memory CONTACTS="100000":
     cargo build --release --bin unicrm
     /usr/bin/time -v target/release/unicrm demo --contacts {{CONTACTS}} 2>&1 | grep -E "Maximum resident|Elapsed|Exit status"
 
+# Rows a second into and out of a store: [CONTACTS] [PAGE] [postgres://...].
+throughput *ARGS:
+    cargo run --release -p unicrm-store --example throughput -- {{ARGS}}
+
 # Benchmarks: the cost of mapping beside bare parsing.
 bench *ARGS:
     cargo bench -p unicrm-salesforce {{ARGS}}

@@ -12,13 +12,15 @@ use unicrm_core::{
     RemoteField, RemoteFieldClass, Result, Row,
 };
 use unicrm_store::{
-    Epoch, Include, KeySource, LinkRequest, ListRequest, MasterKey, PageCommit, SqliteOptions, SqliteStore, Store,
+    Epoch, Include, KeySource, LinkRequest, ListRequest, MasterKey, PageCommit, SqliteOptions, SqliteStore,
+    Store,
 };
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let number = |at: usize, otherwise| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let number =
+        |at: usize, otherwise| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     let (contacts, page): (usize, usize) = (number(0, 100_000), number(1, 2_000));
     let (store, file) = open(arguments.get(2)).await?;
 

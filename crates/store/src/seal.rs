@@ -52,12 +52,7 @@ pub(crate) fn open(master: &MasterKey, account: LinkedAccountId, sealed: &Sealed
 }
 
 /// Puts the data key under another master key. The credentials themselves stay as they are.
-fn rewrap(
-    old: &MasterKey,
-    new: &MasterKey,
-    account: LinkedAccountId,
-    sealed: Sealed,
-) -> Result<Sealed> {
+fn rewrap(old: &MasterKey, new: &MasterKey, account: LinkedAccountId, sealed: Sealed) -> Result<Sealed> {
     let data_key = unwrap(old, account, &sealed)?;
     let place = associated_data(account, "data_key", sealed.key_version);
     let wrapped = encrypt(new.bytes(), &place, &*data_key)?;
@@ -78,8 +73,11 @@ pub(crate) fn rewrap_all<K>(
         .map(|(key, account, sealed)| Ok((key, rewrap(old, new, account, sealed)?)))
         .collect::<Result<Vec<_>>>()?;
     if others && rewrapped.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidConfig, "nothing is encrypted with the old master key given")
-            .with_advice("give the key that is in use now as the old one"));
+        return Err(Error::new(
+            ErrorKind::InvalidConfig,
+            "nothing is encrypted with the old master key given",
+        )
+        .with_advice("give the key that is in use now as the old one"));
     }
     Ok(rewrapped)
 }

@@ -84,8 +84,7 @@ impl Model {
 pub(crate) async fn the_store_is_what_the_pages_said(place: Place) {
     let store = place.open().await;
     let pages = proptest::collection::vec(proptest::collection::vec(step(), 0..6), 0..12);
-    crate::for_all(crate::cases(40), &pages, async |pages| run(&*store, pages).await)
-        .await;
+    crate::for_all(crate::cases(40), &pages, async |pages| run(&*store, pages).await).await;
 }
 
 async fn run(store: &dyn Store, pages: Vec<Vec<Step>>) -> Result<(), TestCaseError> {

@@ -147,10 +147,7 @@ fn record() -> impl Strategy<Value = Record> {
 
 pub(crate) async fn what_was_stored_is_read_back_equal(place: Place) {
     let (store, _, epoch) = crate::linked(&place).await;
-    crate::for_all(crate::cases(200), &record(), async |given| {
-        check(&*store, epoch, given).await
-    })
-    .await;
+    crate::for_all(crate::cases(200), &record(), async |given| check(&*store, epoch, given).await).await;
 }
 
 async fn check(store: &dyn Store, epoch: Epoch, mut given: Record) -> Result<(), TestCaseError> {

@@ -213,10 +213,7 @@ async fn project_page(
             .execute(&mut *connection)
             .await?;
     }
-    let mut page = Projection::default();
-    page.seen = seen;
-    page.changed = keys.len() as u64;
-    page.done = seen < u64::from(limit);
+    let page = Projection { seen, changed: keys.len() as u64, done: seen < u64::from(limit) };
     let sql = if page.done {
         "DELETE FROM projections WHERE linked_account = $1 AND kind = $2 AND after <= $3"
     } else {

@@ -25,7 +25,9 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction,
+};
 use unicrm_core::{Error, ErrorKind, Result};
 
 use self::failure::{Done, Failure};
@@ -143,6 +145,7 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(options.connections.max(1))
             .acquire_timeout(options.connect_timeout)
+            .acquire_slow_threshold(options.connect_timeout)
             .after_connect(move |connection, _| {
                 let settings = settings.clone();
                 Box::pin(async move {
@@ -214,7 +217,8 @@ fn parse(url: &str) -> Result<PgConnectOptions> {
                  written %40 %3A %2F",
             )
     })?;
-    Ok(options.application_name("unicrm"))
+    // Waiting for another page of the same account is no news; what fails is told by its error.
+    Ok(options.application_name("unicrm").disable_statement_logging())
 }
 
 /// The database as errors name it.
