@@ -29,7 +29,8 @@ pub(crate) struct Cli {
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
-    /// The database: sqlite:FILE or a bare path [default: $UNICRM_DATABASE_URL, or else sqlite:unicrm.db]
+    /// The database: sqlite:FILE, a bare path or postgres://USER:PASSWORD@HOST/DATABASE [default:
+    /// $UNICRM_DATABASE_URL, or else sqlite:unicrm.db]
     #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub(crate) db: Option<String>,
     /// Print JSON for scripts

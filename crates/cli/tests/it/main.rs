@@ -5,6 +5,7 @@
 mod demo;
 mod emulator;
 mod link;
+mod postgres;
 mod records;
 mod search;
 mod sign_in;
