@@ -94,7 +94,7 @@ impl Phone {
     /// ```
     /// use unicrm_phone::{Phone, Region};
     /// let phone = Phone::parse("4155550100", Region::default()).expect("a number");
-    /// assert_eq!(phone.spellings(), ["4155550100", "14155550100", "415 555 0100", "1 415 555 0100"]);
+    /// assert_eq!(phone.spellings(), ["4155550100", "14155550100", "415 5550100", "415 555 0100", "1 415 555 0100"]);
     /// ```
     #[must_use]
     pub fn spellings(&self) -> Vec<String> {
@@ -103,8 +103,19 @@ impl Phone {
         number.extension = None;
         let national = groups(&number.format_as(PhoneNumberFormat::National));
         let international = groups(&number.format_as(PhoneNumberFormat::International));
-        let all =
-            [self.national_digits(), digits(&self.key), national.replace(' ', ""), national, international];
+        // The code of the area, and the rest in one piece.
+        let halves = match national.split_once(' ') {
+            Some((area, rest)) => format!("{area} {}", rest.replace(' ', "")),
+            None => national.clone(),
+        };
+        let all = [
+            self.national_digits(),
+            digits(&self.key),
+            national.replace(' ', ""),
+            halves,
+            national,
+            international,
+        ];
         let mut spellings: Vec<String> = Vec::with_capacity(all.len());
         for spelling in all {
             if !spellings.contains(&spelling) {
@@ -222,7 +233,7 @@ mod tests {
         };
         assert_eq!(
             spellings("+44 20 7946 0000", "US"),
-            ["2079460000", "442079460000", "02079460000", "020 7946 0000", "44 20 7946 0000"]
+            ["2079460000", "442079460000", "02079460000", "020 79460000", "020 7946 0000", "44 20 7946 0000"]
         );
         assert_eq!(spellings("415 555 0100 x12", "US").last().map(String::as_str), Some("1 415 555 0100"));
         assert_eq!(spellings("+999 123 4567", "US"), ["9991234567"]);

@@ -16,7 +16,7 @@ use crate::error::Code;
 use crate::read::source::Source;
 use crate::read::{Reader, Wanted, is_hidden, unavailable};
 
-/// Candidates of one object that are looked at for a phone number: more than a search has hits.
+/// Records of one object that a search names, so that it can be said how many there are.
 const CANDIDATES: u32 = 200;
 /// The last digits of a number, which every notation of it shows in this order.
 const TAIL: usize = 7;
@@ -127,7 +127,7 @@ impl Searcher<'_> {
         let mut hits = self.client.search(usage, &sosl).await?;
         hits.retain(|hit| hit.texts.iter().any(is_it));
         if !hits.is_empty() {
-            return self.whole(usage, places, hits, most).await;
+            return self.whole(usage, places, &hits, most).await;
         }
         let digits = phone.national_digits();
         let tail: Vec<String> =
@@ -175,14 +175,14 @@ impl Searcher<'_> {
     async fn text(&self, usage: &mut Usage, places: &[Place], text: &str, most: usize) -> Result<Found> {
         let mut sosl = Sosl::words(text, Within::All);
         for place in places {
-            sosl = sosl.returning(place.source.sobject(), ["Id"], most as u32);
+            sosl = sosl.returning(place.source.sobject(), ["Id"], CANDIDATES.max(most as u32));
         }
         let hits = self.client.search(usage, &sosl).await?;
-        self.whole(usage, places, hits, most).await
+        self.whole(usage, places, &hits, most).await
     }
 
     /// The whole records behind the hits of a search, in their order; those that are gone meanwhile are left out.
-    async fn whole(&self, usage: &mut Usage, places: &[Place], hits: Vec<Hit>, most: usize) -> Result<Found> {
+    async fn whole(&self, usage: &mut Usage, places: &[Place], hits: &[Hit], most: usize) -> Result<Found> {
         let count = hits.len();
         let of = |place: &Place| -> Vec<String> {
             let own = hits.iter().filter(|hit| hit.sobject.eq_ignore_ascii_case(place.source.sobject()));
