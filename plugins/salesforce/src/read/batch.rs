@@ -13,9 +13,9 @@ use unicrm_core::{Error, ObjectKind, ReadPart, Scope, Shape, Usage};
 
 use super::deleted::span;
 use super::enrich::is_hidden;
+use super::fetch::BATCH;
 use super::source::Source;
 use super::token::{Cursor, Marks};
-use super::fetch::BATCH;
 use super::{NOTES, Reader};
 use crate::api::{Deleted, QueryOptions, QueryPage, SubAnswer, SubRequest};
 use crate::error::Fault;

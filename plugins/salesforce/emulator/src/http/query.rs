@@ -115,7 +115,8 @@ pub(crate) fn more(call: &Call<'_>, locator: &str) -> Answer {
 /// The page, with another value in it when a fault says so.
 fn spoilt(call: &Call<'_>, page: Vec<u8>) -> Vec<u8> {
     let Some((field, record, text)) = &call.plan.garbled else { return page };
-    let other = std::str::from_utf8(&page).ok().and_then(|page| garbled(page, field, record.as_deref(), text));
+    let other =
+        std::str::from_utf8(&page).ok().and_then(|page| garbled(page, field, record.as_deref(), text));
     other.map_or(page, String::into_bytes)
 }
 
