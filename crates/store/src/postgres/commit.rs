@@ -59,13 +59,18 @@ pub(super) async fn commit(
         }
     }
 
-    let keys = Keys::of_rows(account, region(connection, account.pk).await?, &rows);
+    let region = region(connection, account.pk).await?;
     let now = present();
     let shown = snapshots.keys().copied().collect();
     let planner = Planner::new(account, now, numbers, known, shown, any_rejected);
     // Encoding and compressing a page takes longer than a runtime should be kept from its other tasks.
-    let planned = tokio::task::spawn_blocking(move || planner.plan(kind, &rows)).await;
-    let plan = planned.map_err(|source| {
+    let planned = tokio::task::spawn_blocking(move || {
+        let plan = planner.plan(kind, &rows)?;
+        let changed = plan.changed();
+        let keys = Keys::of_rows(account, region, &rows, |kind, id| changed.contains(&(kind, id)));
+        Ok::<_, Error>((plan, keys))
+    });
+    let (plan, keys) = planned.await.map_err(|source| {
         Error::new(ErrorKind::Internal, "encoding the page ended early").with_source(source)
     })??;
     write::write(connection, account, Instant::cut(now), |kind| snapshots.get(&kind).copied(), &plan).await?;

@@ -174,6 +174,14 @@ pub(super) struct Plan {
     pub(super) report: PageReport,
 }
 
+impl Plan {
+    /// The records whose content is another now.
+    pub(super) fn changed(&self) -> HashSet<(ObjectKind, Uuid)> {
+        let rows = self.writes.iter().flat_map(|(kind, writes)| writes.rows.iter().map(|row| (*kind, row)));
+        rows.filter(|(_, row)| row.modified).map(|(kind, row)| (kind, row.id)).collect()
+    }
+}
+
 /// Goes through the rows of one page.
 pub(super) struct Planner {
     account: Account,

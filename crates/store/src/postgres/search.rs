@@ -36,8 +36,13 @@ const PAGE: i64 = 2_000;
 pub(super) struct Keys(BTreeMap<ObjectKind, BTreeMap<Uuid, String>>);
 
 impl Keys {
-    /// The keys of a page's records, those that are gone and show their last state among them.
-    pub(super) fn of_rows(account: Account, region: Region, rows: &[Row]) -> Self {
+    /// The keys of those of a page's records that changed, those that are gone and show their last state among them.
+    pub(super) fn of_rows(
+        account: Account,
+        region: Region,
+        rows: &[Row],
+        changed: impl Fn(ObjectKind, Uuid) -> bool,
+    ) -> Self {
         let mut keys = Self::default();
         for row in rows {
             let live = match row {
@@ -45,7 +50,9 @@ impl Keys {
                 Row::Gone(gone) => gone.last.as_deref(),
                 Row::Id { .. } | Row::Rejected { .. } => None,
             };
-            if let Some((live, Ok((id, _)))) = live.map(|live| (live, identify(account.id, live))) {
+            if let Some((live, Ok((id, _)))) = live.map(|live| (live, identify(account.id, live)))
+                && changed(live.record.kind(), id)
+            {
                 keys.add(id, &live.record, region);
             }
         }
