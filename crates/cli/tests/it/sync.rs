@@ -1,7 +1,9 @@
 //! `sync`: what it says, and how it ends when not all is well.
 
 use serde_json::Value;
-use unicrm_salesforce_emulator::{Fault, FaultRule, Resource};
+use unicrm_core::{Contact, LiveRow, ObjectKind, Row};
+use unicrm_salesforce_emulator::{Fault, FaultRule, Record, Resource};
+use unicrm_store::PageCommit;
 
 use crate::support::{World, assert_narrow};
 
@@ -98,4 +100,152 @@ async fn a_session_that_expires_in_the_middle_is_renewed() {
     let summary = world.run(&["sync", "--json"]).exits(0).json();
     assert!(summary["refreshes"].as_u64().unwrap() >= 1, "{summary}");
     assert_eq!(count(&summary, "contacts", "created"), world.emulator.org().count("Contact").await.unwrap());
+}
+
+/// Far beyond the overlap, so that what is shown is shown for its change.
+const LATER: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_sync_of_all_ten_objects_takes_four_calls_at_the_most() {
+    let world = World::linked().await;
+    // The second time because the org's records may have been deleted just before the first.
+    for _ in 0..2 {
+        world.run(&["sync", "acme"]).exits(0);
+        world.emulator.org().advance_clock(LATER);
+    }
+    let log = world.emulator.log();
+    log.clear();
+    let idle = world.run(&["sync", "acme", "--json"]).exits(0).json();
+    let calls = idle["api_calls"].as_u64().unwrap();
+    // What the org took off its quota in the whole of the process, signing in and finding the version included.
+    assert_eq!(calls, log.api_calls(), "{:?}", log.counts());
+    let asked = || log.entries().into_iter().map(|entry| (entry.path, entry.query)).collect::<Vec<_>>();
+    assert!((1..=4).contains(&calls), "{calls}: {:?}", asked());
+    assert!(idle["objects"].as_object().unwrap().values().all(|object| object["status"] == "complete"));
+    println!("an idle sync of a new process: {calls} calls, {} requests", log.count(Resource::Any).requests);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn comparing_finds_and_repairs_what_no_sync_can_see_and_says_so() {
+    let world = World::linked().await;
+    world.run(&["sync"]).exits(0);
+    let org = world.emulator.org();
+    org.advance_clock(LATER);
+    world.run(&["sync"]).exits(0);
+    let clean = world.run(&["sync", "--reconcile", "--json"]).exits(0).json();
+    for (object, summary) in clean["objects"].as_object().unwrap() {
+        let found = &summary["reconcile"];
+        for what in ["missing", "extra", "stale", "repaired"] {
+            assert_eq!(found[what], 0, "{object} {what}: {found}");
+        }
+        assert_eq!(found["remote"], found["local"], "{object}: {found}");
+        assert_eq!(found["status"], "complete", "{object}");
+    }
+    let cost = clean["reconcile_calls"].as_u64().unwrap();
+    assert!(cost > 4 && cost <= clean["api_calls"].as_u64().unwrap(), "{clean}");
+
+    // Committed so late that no overlap reaches it, and gone so long ago that no list names it.
+    let late = Record::new().with("LastName", "Late");
+    let late = org.insert_late("Contact", late, LATER * 3).await.unwrap();
+    let store = unicrm_store::open(world.folder.path("unicrm.db").to_str().unwrap()).await.unwrap();
+    let account = store.linked_account("acme").await.unwrap();
+    let epoch = store.begin_epoch(account.id).await.unwrap();
+    let mut stray = Contact::default();
+    stray.remote_id = Some("003000000000001AAA".into());
+    let rows = vec![Row::Live(LiveRow::new(stray))];
+    store.commit_page(PageCommit::new(epoch, ObjectKind::Contact, rows)).await.unwrap();
+    drop(store);
+
+    world.run(&["sync"]).exits(0);
+    assert!(world.run(&["get", "contacts", &late]).code != 0, "a sync does not see it");
+    let run = world.run(&["sync", "--reconcile", "--object", "contacts"]).exits(0);
+    assert_narrow(&run.stdout);
+    assert!(run.stdout.contains("MISSING") && run.stdout.contains("of them to compare"), "{}", run.stdout);
+    world.run(&["get", "contacts", &late]).exits(0);
+    let again = world.run(&["sync", "--reconcile", "--object", "contacts", "--json"]).exits(0).json();
+    assert_eq!(again["objects"]["contacts"]["reconcile"]["extra"], 0);
+    let gone = world.run(&[
+        "list",
+        "contacts",
+        "--include-deleted",
+        "--where",
+        "remote_id=003000000000001AAA",
+        "--json",
+    ]);
+    assert_eq!(gone.json()[0]["remote_was_deleted"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_for_comparing_ends_with_5_and_the_next_run_goes_on() {
+    let world = World::linked().await;
+    world.run(&["sync"]).exits(0);
+    let arguments = ["sync", "--reconcile", "--max-calls", "6", "--concurrency", "1", "--json"];
+    let mut runs = 1;
+    while world.run(&arguments).code != 0 {
+        runs += 1;
+        assert!(runs < 12, "it never ends");
+    }
+    assert!(runs > 1);
+    let stopped =
+        world.run(&["sync", "--reconcile", "--max-calls", "1", "--json"]).exits(5).says("allowed 1 calls");
+    let stopped = stopped.json();
+    assert!(stopped["objects"].as_object().unwrap().values().all(|object| object["status"] == "complete"));
+    world.run(&["sync", "--max-calls", "5"]).exits(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_understood_is_named_and_ends_with_6() {
+    let world = World::linked().await;
+    let org = world.emulator.org();
+    let contact =
+        org.query("SELECT Id FROM Contact LIMIT 1").await.unwrap()[0]["Id"].as_str().unwrap().to_owned();
+    let garbled = Fault::GarbledValue {
+        field: "CreatedDate".to_owned(),
+        record: Some(contact.clone()),
+        text: "yesterday".to_owned(),
+    };
+    world.emulator.faults().add(FaultRule::new(Resource::Any, garbled).on_object("Contact").forever());
+    let run = world.run(&["sync", "--json"]).exits(6).says(&contact).says("CreatedDate");
+    let summary = run.json();
+    assert_eq!(count(&summary, "contacts", "rejected"), 1);
+    assert_eq!(summary["objects"]["contacts"]["status"], "complete");
+    assert_eq!(count(&summary, "contacts", "created"), org.count("Contact").await.unwrap() - 1);
+    world.run(&["get", "contacts", &contact]).exits(1);
+
+    world.emulator.faults().clear();
+    world.run(&["sync", "--full"]).exits(0);
+    world.run(&["get", "contacts", &contact]).exits(0);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_sync_keeps_its_pages_and_the_next_goes_on() {
+    let world = World::linked().await;
+    let slow = Fault::Delay { milliseconds: 400 };
+    world.emulator.faults().add(FaultRule::new(Resource::Query, slow).forever());
+    let mut command = world.folder.command(&["sync", "--json", "--concurrency", "1", "--page-size", "5"]);
+    let child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while world.emulator.log().count(Resource::Query).requests < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let output = tokio::task::block_in_place(|| child.wait_with_output()).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("goes on from there"));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let statuses: Vec<&str> = summary["objects"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|object| object["status"].as_str().unwrap())
+        .collect();
+    assert!(statuses.contains(&"not_run"), "{statuses:?}");
+
+    world.emulator.faults().clear();
+    let next = world.run(&["sync", "--json"]).exits(0).json();
+    let before = count(&summary, "contacts", "created");
+    let live = world.emulator.org().count("Contact").await.unwrap();
+    assert_eq!(before + count(&next, "contacts", "created"), live);
 }
