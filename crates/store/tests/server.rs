@@ -267,3 +267,29 @@ async fn a_call_that_nobody_waits_for_any_more_does_nothing() {
         crate::commit(&store, epoch, vec![live("next", &microseconds.to_string())]).await;
     }
 }
+
+/// What is the same again costs no write at all: not even a lock is left in a row.
+#[tokio::test]
+async fn a_page_that_changes_nothing_writes_nothing() {
+    let Some(place) = Place::postgres().await else { return };
+    let (store, _, epoch) = crate::linked(&place).await;
+    let rows = || (0..50).map(|i| live(&format!("003{i}"), "Feig")).collect::<Vec<_>>();
+    let page = || PageCommit::new(epoch, ObjectKind::Contact, rows()).with_checkpoint(Checkpoint::of(&1));
+    assert_eq!(store.commit_page(page()).await.unwrap().counts.created, 50);
+    let marks = async || {
+        let mut marks = Vec::new();
+        for table in ["contacts", "record_keys", "checkpoints"] {
+            marks.push(
+                place.ask(&format!("SELECT ctid AS place, xmin AS made, xmax AS held FROM {table}")).await,
+            );
+        }
+        marks
+    };
+    let before = marks().await;
+    assert!(before[0].len() == 50 && before[1].len() == 50 && before[2].len() == 1);
+    assert_eq!(store.commit_page(page()).await.unwrap().counts.unchanged, 50);
+    let after = marks().await;
+    assert_eq!((&after[0], &after[1]), (&before[0], &before[1]));
+    // The checkpoint's row is looked at under a lock; its content stays.
+    assert_eq!(after[2][0][..2], before[2][0][..2]);
+}
