@@ -3,8 +3,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, emulator, export, get, link, linked_accounts, list, providers, request, rotate_key, schema, search,
-    sync, unlink, write,
+    check, custom_objects, demo, emulator, export, get, link, linked_accounts, list, map, providers, request,
+    rotate_key, schema, search, sync, unlink, write,
 };
 
 /// One Rust API over every CRM, from the command line.
@@ -94,6 +94,8 @@ pub(crate) enum Command {
     ConvertLead(write::convert_lead::Arguments),
     Search(search::Arguments),
     Schema(schema::Arguments),
+    Map(map::Arguments),
+    CustomObjects(custom_objects::Arguments),
     Request(request::Arguments),
     Emulator(emulator::Arguments),
 }

@@ -119,6 +119,8 @@ async fn live(
             Row::Id { .. } => continue,
         };
         let mut record = found.record;
+        let mappings = session.store.field_mappings(account.id).await?;
+        record.set_field_mappings(&mappings, &found.raw)?;
         if arguments.remote_data {
             let data = serde_json::to_string(&found.raw.to_remote_data())?;
             record.set("remote_data", Some(Value::Json(data.into())))?;

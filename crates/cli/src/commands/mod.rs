@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 mod columns;
+pub(crate) mod custom_objects;
 pub(crate) mod demo;
 pub(crate) mod emulator;
 pub(crate) mod export;
@@ -9,6 +10,7 @@ pub(crate) mod get;
 pub(crate) mod link;
 pub(crate) mod linked_accounts;
 pub(crate) mod list;
+pub(crate) mod map;
 pub(crate) mod providers;
 pub(crate) mod request;
 pub(crate) mod rotate_key;
@@ -41,6 +43,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit> {
         Command::Upsert(arguments) => Box::pin(write::upsert::run(arguments, global)).await,
         Command::Delete(arguments) => Box::pin(write::delete::run(arguments, global)).await,
         Command::ConvertLead(arguments) => Box::pin(write::convert_lead::run(arguments, global)).await,
+        Command::Map(arguments) => Box::pin(map::run(arguments, global)).await,
+        Command::CustomObjects(arguments) => Box::pin(custom_objects::run(arguments, global)).await,
         Command::Search(arguments) => Box::pin(search::run(arguments, global)).await,
         Command::Schema(arguments) => schema::run(arguments, global).await,
         Command::Request(arguments) => request::run(arguments, global).await,

@@ -1,7 +1,7 @@
 //! `unicrm schema`
 
 use clap::Args;
-use unicrm_core::{FieldSchema, ObjectKind, Schema};
+use unicrm_core::{FieldSchema, ObjectKind, Schema, WriteKind, json_schema};
 
 use crate::cli::{AccountOption, Global};
 use crate::errors::{Exit, Result};
@@ -10,10 +10,15 @@ use crate::session::Session;
 
 /// Show the fields of an object as this user sees them
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  unicrm schema contacts -a acme")]
+#[command(
+    after_help = "Examples:\n  unicrm schema contacts -a acme\n  unicrm schema contacts --json-schema create"
+)]
 pub(crate) struct Arguments {
     /// The object, such as contacts
     object: ObjectKind,
+    /// Print the JSON Schema of what a create or an update takes instead: create or update
+    #[arg(long, value_name = "WRITE")]
+    json_schema: Option<WriteKind>,
     #[command(flatten)]
     account: AccountOption,
 }
@@ -23,7 +28,11 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     let account = session.account(arguments.account.linked_account.as_deref()).await?;
     let provider = session.connect(&account).await?;
     let schema = session.noting(account.id, provider.describe(arguments.object).await).await?;
-    if global.json {
+    if let Some(write) = arguments.json_schema {
+        let mappings = session.store.field_mappings(account.id).await?;
+        let document: serde_json::Value = json_schema(&schema, &mappings, write).read()?;
+        output::json(&document)?;
+    } else if global.json {
         output::json(&schema)?;
     } else {
         print(&schema)?;
@@ -42,6 +51,22 @@ fn print(schema: &Schema) -> Result<()> {
         };
         let unified = field.unified.as_deref().unwrap_or_default();
         sheet.row([unified, &remote, &kind(field), &flags(field), &values(field)]);
+    }
+    sheet.print()?;
+    print_record_types(schema)
+}
+
+/// What the sorts of record are that offer choices of their own.
+fn print_record_types(schema: &Schema) -> Result<()> {
+    if schema.record_types.is_empty() {
+        return Ok(());
+    }
+    output::line("")?;
+    let mut sheet = Sheet::new(&["record type", "of", "id", "picklists"]).whole(2);
+    for kind in &schema.record_types {
+        let lists: Vec<_> =
+            kind.picklists.iter().map(|(field, values)| format!("{field} ({})", values.len())).collect();
+        sheet.row([&kind.name, &kind.remote_object, &kind.id, &lists.join(", ")]);
     }
     sheet.print()
 }
@@ -73,5 +98,9 @@ fn values(field: &FieldSchema) -> String {
         return format!("-> {}", field.references.join(", "));
     }
     let active = field.picklist.iter().filter(|value| value.active);
-    active.map(|value| value.value.as_str()).collect::<Vec<_>>().join(" | ")
+    let values = active.map(|value| value.value.as_str()).collect::<Vec<_>>().join(" | ");
+    match &field.controller {
+        Some(controller) => format!("(by {controller}) {values}"),
+        None => values,
+    }
 }

@@ -4,12 +4,15 @@
 
 mod demo;
 mod emulator;
+mod export;
 mod link;
+mod map;
 mod postgres;
 mod records;
 mod search;
 mod sign_in;
 mod support;
 mod sync;
+mod terminal;
 mod usage;
 mod write;
