@@ -116,8 +116,8 @@ struct Salesforce {
     client: Client,
     reader: Reader,
     writer: Writer,
-    capabilities: Capabilities,
     custom: Custom,
+    capabilities: Capabilities,
 }
 
 fn unsupported(what: &str) -> Error {
@@ -160,9 +160,6 @@ impl Provider for Salesforce {
         Err(unsupported("waiting for changes"))
     }
 
-    async fn send(&self, request: RawRequest) -> Result<RawResponse> {
-        let mut usage = Usage::default();
-        Ok(self.client.raw(&mut usage, &request).await?)
     async fn custom_classes(&self) -> Result<Vec<CustomObjectClass>> {
         self.custom.classes().await
     }
@@ -179,5 +176,8 @@ impl Provider for Salesforce {
         Ok(self.custom.write(request).await)
     }
 
+    async fn send(&self, request: RawRequest) -> Result<RawResponse> {
+        let mut usage = Usage::default();
+        Ok(self.client.raw(&mut usage, &request).await?)
     }
 }
