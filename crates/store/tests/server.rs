@@ -293,3 +293,23 @@ async fn a_page_that_changes_nothing_writes_nothing() {
     // The checkpoint's row is looked at under a lock; its content stays.
     assert_eq!(after[2][0][..2], before[2][0][..2]);
 }
+
+#[tokio::test]
+async fn no_secret_and_no_key_is_in_any_row() {
+    const SECRET: &str = "5Aep861TSESvWeug_xvFHRBTTbf_fVfAqcB";
+    let Some(place) = Place::postgres().await else { return };
+    let store = place.open().await;
+    let secrets = unicrm_core::Credentials::new().with("refresh_token", SECRET.into());
+    let account =
+        store.link(LinkRequest::new("acme", "memory").with_credentials(secrets.clone())).await.unwrap();
+    assert_eq!(store.credentials(account.id).load().await.unwrap().credentials, secrets);
+    let rows = place
+        .ask("SELECT c.secrets, c.data_key, c.master_key, a.name, a.provider, a.config FROM credentials c, linked_accounts a")
+        .await;
+    let all = format!("{rows:?}");
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert!(rows.len() == 1 && all.contains("acme") && all.matches("\\\\x").count() == 2, "{all}");
+    for secret in [SECRET.as_bytes(), place.key.to_base64().as_bytes()] {
+        assert!(!all.contains(&hex(secret)) && !all.contains(std::str::from_utf8(secret).unwrap()));
+    }
+}
