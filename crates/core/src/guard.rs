@@ -324,3 +324,63 @@ impl Provider for Guard {
         self.named("send", self.inner.send(request).await)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::memory;
+    use crate::provider::MockProvider;
+
+    fn guarded(capabilities: Capabilities, provider: MockProvider) -> Guard {
+        let mut provider = provider;
+        provider.expect_info().return_const(&memory::INFO);
+        provider.expect_capabilities().return_const(capabilities);
+        Guard::new(Arc::new(provider))
+    }
+
+    /// The mock expects no call: each would be a panic.
+    #[tokio::test]
+    async fn undeclared_custom_objects_never_reach_the_plugin() {
+        let guard = guarded(Capabilities::new().with_raw_requests(true), MockProvider::new());
+        let rows = [
+            CustomOperation::create("X", BTreeMap::new()),
+            CustomOperation::update("X", "1", BTreeMap::new()),
+            CustomOperation::upsert("X", crate::ExternalKey::new("K", "1"), BTreeMap::new()),
+            CustomOperation::delete("X", "1"),
+        ];
+        let report = guard.custom_write(CustomWrite::new(rows)).await.unwrap();
+        let mut errors: Vec<_> = report.outcomes.iter().filter_map(|row| row.error().cloned()).collect();
+        assert_eq!(errors.len(), 4);
+        errors.push(guard.custom_classes().await.unwrap_err());
+        errors.push(guard.custom_class("X").await.unwrap_err());
+        errors.push(guard.custom_read(CustomRead::all("X")).await.unwrap_err());
+        for error in errors {
+            assert_eq!((error.kind(), error.provider()), (ErrorKind::Unsupported, Some("memory")), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn refused_rows_keep_their_places_among_written_ones() {
+        let mut provider = MockProvider::new();
+        provider.expect_custom_write().times(1).returning(|request| {
+            let outcomes = request.operations.iter().map(|operation| {
+                assert!(matches!(operation, CustomOperation::Create { .. }));
+                Outcome::new(crate::OutcomeStatus::Created).with_remote_id(operation.class())
+            });
+            Ok(WriteReport::new(outcomes.collect()))
+        });
+        let declared = crate::CapabilitySet::of(&[Capability::Create]);
+        let guard = guarded(Capabilities::new().with_custom_objects(declared), provider);
+        let rows = [
+            CustomOperation::create("A", BTreeMap::new()),
+            CustomOperation::delete("B", "1"),
+            CustomOperation::create("C", BTreeMap::new()),
+        ];
+        let outcomes = guard.custom_write(CustomWrite::new(rows)).await.unwrap().outcomes;
+        let ids = outcomes.iter().map(|row| row.remote_id.as_ref().map(crate::RemoteId::as_str));
+        assert_eq!(ids.collect::<Vec<_>>(), [Some("A"), None, Some("C")]);
+        assert_eq!(outcomes[1].error().map(Error::kind), Some(ErrorKind::Unsupported));
+    }
+}
