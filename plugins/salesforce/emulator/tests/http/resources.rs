@@ -1,7 +1,7 @@
 //! Graphs, counts of records, and picklist values by record type.
 
 use serde_json::{Value, json};
-use unicrm_salesforce_emulator::{FieldSchema, FieldType, ObjectSchema, PicklistValue};
+use unicrm_salesforce_emulator::{FieldSchema, FieldType, ObjectSchema, PicklistValue, RecordType};
 
 use crate::client::{Client, empty, seeded};
 
@@ -179,4 +179,48 @@ async fn picklist_values_come_by_record_type() {
         400
     );
     assert_eq!(client.get("/sobjects/TaskStatus/describe/layouts").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_record_type_offers_fewer_values_and_dependent_ones_are_numbered() {
+    let client = empty().await;
+    let org = client.emulator.org();
+    let mut country = FieldSchema::new("Land__c", FieldType::Picklist);
+    country.picklist = ["DE", "FR", "US"].map(PicklistValue::new).into();
+    let mut city = FieldSchema::new("City__c", FieldType::Picklist);
+    city.controller_name = Some("Land__c".to_owned());
+    city.dependent_picklist = true;
+    // The first and the third bit.
+    let mut frankfurt = PicklistValue::new("Frankfurt");
+    frankfurt.valid_for = Some("oAAA".to_owned());
+    city.picklist = vec![frankfurt];
+    for field in [country, city] {
+        org.add_field("Contact", field).await.unwrap();
+    }
+    let mut partner = RecordType::new("Contact", "Partner");
+    partner.picklists.insert("Land__c".to_owned(), vec!["FR".to_owned()]);
+    let id = partner.id.clone();
+    org.add_record_type("Contact", partner).await.unwrap();
+
+    let values = |list: &Value| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|value| value["value"].as_str().unwrap().to_owned()).collect()
+    };
+    let layouts = client.get("/sobjects/Contact/describe/layouts").await.json();
+    let offered = |id: &str| {
+        let mappings = layouts["recordTypeMappings"].as_array().unwrap().iter();
+        let mapping = mappings.into_iter().find(|mapping| mapping["recordTypeId"] == id).unwrap();
+        let lists = mapping["picklistsForRecordType"].as_array().unwrap().iter();
+        let list = lists.into_iter().find(|list| list["picklistName"] == "Land__c").unwrap();
+        values(&list["picklistValues"])
+    };
+    assert_eq!(offered(&id), ["FR"]);
+    assert_eq!(offered("012000000000000AAA"), ["DE", "FR", "US"]);
+    let ui = client.get(&format!("/ui-api/object-info/Contact/picklist-values/{id}")).await.json();
+    assert_eq!(values(&ui["picklistFieldValues"]["Land__c"]["values"]), ["FR"]);
+    let city = &ui["picklistFieldValues"]["City__c"];
+    assert_eq!(city["controllerValues"], json!({"DE": 0, "FR": 1, "US": 2}));
+    assert_eq!(city["values"][0]["validFor"], json!([0, 2]));
+    let described = client.get("/sobjects/Contact/describe").await.json();
+    let kinds = described["recordTypeInfos"].as_array().unwrap().clone();
+    assert!(kinds.iter().any(|kind| kind["recordTypeId"] == id.as_str() && kind["available"] == true));
 }
