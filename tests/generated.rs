@@ -96,16 +96,28 @@ fn generated_mapping_pages_are_current() {
 
 #[path = "../plugins/salesforce/tests/faults_auth_rows.rs"]
 mod faults_auth_rows;
+#[path = "../plugins/salesforce/tests/bulk/fault_rows.rs"]
+mod faults_bulk_rows;
 
 #[test]
 fn generated_faults_of_signing_in_are_current() {
-    let mut page = format!(
-        "{HEAD}# Faults of signing in\n\nWhat real orgs show when an account signs in or its session ends, what the Salesforce \
-         plugin does about it, and the test in `plugins/salesforce/tests/faults_auth.rs` that shows it.\n\n\
-         | what happens | what is done | test |\n|---|---|---|\n"
-    );
-    for (row, behaviour, test) in faults_auth_rows::ROWS {
+    let head = "# Faults of signing in\n\nWhat real orgs show when an account signs in or its session ends, what the Salesforce \
+                plugin does about it, and the test in `plugins/salesforce/tests/faults_auth.rs` that shows it.";
+    check("faults-sign-in.md", &faults(head, faults_auth_rows::ROWS));
+}
+
+#[test]
+fn generated_faults_of_bulk_jobs_are_current() {
+    let head = "# Faults of Bulk jobs\n\nWhat real orgs show when records are read by Bulk jobs, what the Salesforce plugin \
+                does about it, and the test in `plugins/salesforce/tests/bulk` that shows it.";
+    check("faults-bulk.md", &faults(head, faults_bulk_rows::ROWS));
+}
+
+/// A page of faults: what happens, what is done, and the test.
+fn faults(head: &str, rows: &[(&str, &str, &str)]) -> String {
+    let mut page = format!("{HEAD}{head}\n\n| what happens | what is done | test |\n|---|---|---|\n");
+    for (row, behaviour, test) in rows {
         writeln!(page, "| {row} | {behaviour} | `{test}` |").unwrap();
     }
-    check("faults-sign-in.md", &page);
+    page
 }
