@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
-use unicrm_core::{GoneReason, ObjectKind, ReadPart, ReadRequest, RemoteId, Scope};
+use unicrm_core::{GoneReason, ObjectKind, ReadPart, ReadRequest, RemoteId, Scope, Shape, Watermark};
 use unicrm_salesforce_emulator::{Emulator, Record, Resource};
 
 use crate::support::{Linked, read_all, read_since};
@@ -170,4 +170,79 @@ async fn an_idle_reading_of_all_ten_objects_costs_few_calls() {
     assert_eq!(calls, reported, "the calls are reported as they were counted");
     assert!(calls <= 4, "{calls} calls: {:?}", linked.emulator.log().counts());
     assert_eq!(linked.emulator.log().count(Resource::Token).requests, 0, "the session is still good");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_far_a_reading_goes_back_is_a_setting_of_the_account() {
+    let linked = Linked::with_contacts(40).await;
+    let org = linked.org();
+    let provider = linked.connect().await;
+    let patient = linked
+        .connect_with(r#""flow":"client-credentials","overlap_minutes":60"#)
+        .await
+        .expect("a connection");
+    org.advance_clock(LATER);
+    let watermark = read_all(&*provider, ObjectKind::Contact).await.watermark.unwrap();
+    // Its transaction took fifty minutes.
+    let late = Record::new().with("LastName", "Late");
+    let late = org.insert_late("Contact", late, Duration::from_secs(50 * 60)).await.unwrap();
+    org.advance_clock(Duration::from_secs(60));
+    assert!(!read_since(&*provider, ObjectKind::Contact, &watermark).await.live.contains_key(&late));
+    assert!(read_since(&*patient, ObjectKind::Contact, &watermark).await.live.contains_key(&late));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counting_all_ten_objects_costs_few_calls() {
+    let linked = Linked::with_contacts(60).await;
+    let provider = linked.connect().await;
+    for kind in ObjectKind::ALL {
+        read_all(&*provider, kind).await;
+    }
+    linked.emulator.log().clear();
+    let parts = ObjectKind::ALL.map(|kind| ReadPart::all(kind).shape(Shape::Count));
+    let pages = provider.read(parts.into_iter().collect()).await.unwrap();
+    let calls = linked.emulator.log().api_calls();
+    assert!(calls <= 4, "{calls} calls: {:?}", linked.emulator.log().counts());
+    let mut reported = 0;
+    for (kind, page) in ObjectKind::ALL.into_iter().zip(pages) {
+        let page = page.unwrap();
+        reported += page.usage.calls;
+        let expected = match kind {
+            ObjectKind::EngagementType => read_all(&*provider, kind).await.live.len(),
+            _ => linked.expected(kind).await.live.len(),
+        };
+        assert_eq!(page.count, Some(expected as u64), "{kind}");
+    }
+    assert_eq!(reported, calls);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn smaller_pages_are_asked_for_together_too() {
+    let linked = Linked::with_contacts(60).await;
+    let org = linked.org();
+    let provider = linked.connect().await;
+    let mut watermarks = Vec::new();
+    for kind in ObjectKind::ALL {
+        watermarks.push((kind, read_all(&*provider, kind).await.watermark.unwrap()));
+    }
+    org.advance_clock(LATER);
+    for number in 0..250 {
+        org.create("Contact", json!({"LastName": format!("Newcomer {number}")})).await.unwrap();
+    }
+    org.advance_clock(LATER);
+    linked.emulator.log().clear();
+    let part = |(kind, mark): &(ObjectKind, Watermark)| {
+        ReadPart::new(*kind, Scope::Since(mark.clone())).page_size(200)
+    };
+    let pages = provider.read(watermarks.iter().map(part).collect()).await.unwrap();
+    assert!(linked.emulator.log().api_calls() <= 5, "{:?}", linked.emulator.log().counts());
+    for (kind, page) in ObjectKind::ALL.into_iter().zip(pages) {
+        let page = page.unwrap();
+        let more = page.next_token().is_some();
+        assert!(
+            page.rows.len() <= 200 && more == (kind == ObjectKind::Contact),
+            "{kind}: {}",
+            page.rows.len()
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
-use unicrm_core::{Error, Gone, GoneReason, Row, Usage};
+use unicrm_core::{Error, Gone, GoneReason, RemoteId, Row, Usage};
 
 use super::Reader;
 use super::small::{CHUNK, all_pages};
@@ -53,7 +53,11 @@ impl Reader {
         // The next reading starts no later than where this list ends.
         let covered = covered.saturating_add(self.config.overlap()).unwrap_or(covered);
         cursor.marks.entry(source).and_modify(|mark| *mark = covered.min(*mark));
-        for chunk in deleted.chunks(CHUNK) {
+        // What this page has shown is in the recycle bin or alive: nobody need be asked.
+        let shown: HashSet<&str> = rows.iter().filter_map(Row::remote_id).map(RemoteId::as_str).collect();
+        let unseen: Vec<DeletedRecord> =
+            deleted.into_iter().filter(|record| !shown.contains(record.id.as_str())).collect();
+        for chunk in unseen.chunks(CHUNK) {
             let known = self.still_there(usage, source, chunk).await?;
             for record in chunk {
                 if !known.contains(&record.id) {
