@@ -47,7 +47,7 @@ async fn dependent_choices_name_the_values_that_they_are_valid_for() {
     let valid = |name: &str| -> Vec<(String, Option<Vec<String>>)> {
         field(name).picklist.iter().map(|value| (value.value.clone(), value.valid_for.clone())).collect()
     };
-    let texts = |texts: &[&str]| Some(texts.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let texts = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
     assert_eq!(field("City__c").controller.as_deref(), Some("Land__c"));
     assert_eq!(
         valid("City__c"),

@@ -335,7 +335,8 @@ fn offered(picklist: &[PicklistValue]) -> Vec<&str> {
 }
 
 fn or_null(value: Value) -> Value {
-    json!({"anyOf": [value, {"type": "null"}]})
+    let either = vec![value, json!({"type": "null"})];
+    Value::Object(Map::from_iter([("anyOf".to_owned(), either.into())]))
 }
 
 fn set(object: &mut Value, key: &str, value: Value) {

@@ -72,13 +72,17 @@ pub(super) async fn write(custom: &Custom, request: CustomWrite) -> WriteReport 
     let mut describes: HashMap<String, Result<Arc<Describe>, Error>> = HashMap::new();
     for (row, operation) in request.operations.into_iter().enumerate() {
         let class = operation.class().to_owned();
-        if !describes.contains_key(&class) {
-            describes.insert(class.clone(), custom.describe(&mut usage, &class).await);
-        }
-        let prepared = match describes.get(&class) {
-            Some(Ok(describe)) => prepare(row, operation, describe),
-            Some(Err(error)) => Err(Outcome::failed(error.clone())),
-            None => continue,
+        let described = match describes.get(&class) {
+            Some(known) => known.clone(),
+            None => {
+                let described = custom.describe(&mut usage, &class).await;
+                describes.insert(class, described.clone());
+                described
+            }
+        };
+        let prepared = match described {
+            Ok(describe) => prepare(row, operation, &describe),
+            Err(error) => Err(Outcome::failed(error)),
         };
         match prepared {
             Ok(job) => calls.entry(job.method()).or_default().push(job),
