@@ -9,7 +9,7 @@ use unicrm_phone::Region;
 
 use super::decode::{Decoder, select};
 use super::failure::Done;
-use super::schema::table;
+use super::schema::{Table, table};
 use crate::account::region_of;
 use crate::search::{self, MOST, SEARCHED, Wanted};
 use crate::{Include, StoredRecord};
@@ -65,13 +65,7 @@ pub(super) fn search(
     let mut found = Vec::new();
     for kind in request.kinds.iter().copied().filter(|kind| SEARCHED.contains(kind)) {
         let table = table(kind);
-        let name = &table.name;
-        let sql = format!(
-            "{} JOIN {name}_search ON {name}_search.rowid = {name}.pk \
-             WHERE {name}_search MATCH ?1 AND linked_account = ?2 AND gone_reason IS NULL",
-            select(table, include)
-        );
-        let mut statement = connection.prepare_cached(&sql)?;
+        let mut statement = connection.prepare_cached(&statement_of(table, include))?;
         let mut rows = statement.query(params![matching(&wanted), account])?;
         let mut decoder = Decoder::new(connection, table);
         let mut records = Vec::new();
@@ -84,6 +78,18 @@ pub(super) fn search(
         found.push(records);
     }
     Ok(search::share(found, request))
+}
+
+/// Parameters: what is matched, and the linked account. The cross join makes SQLite begin with the keys: by itself it would
+/// go through all records of the account, and ask the index for each of them.
+fn statement_of(table: &Table, include: Include) -> String {
+    let name = &table.name;
+    let select = select(table, include);
+    let columns = select.strip_suffix(name.as_str()).unwrap_or(&select);
+    format!(
+        "{columns}{name}_search CROSS JOIN {name} ON {name}.pk = {name}_search.rowid \
+         WHERE {name}_search MATCH ?1 AND linked_account = ?2 AND gone_reason IS NULL"
+    )
 }
 
 /// In the language of the index, in which quoted text is nothing but text.
@@ -132,4 +138,26 @@ pub(super) fn forget(connection: &Connection, account: i64) -> Done<()> {
         connection.execute(&sql, [account])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::migrate;
+    use super::*;
+
+    #[test]
+    fn a_search_begins_with_the_keys() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        for kind in SEARCHED {
+            let sql = format!("EXPLAIN QUERY PLAN {}", statement_of(table(kind), Include::default()));
+            let mut statement = connection.prepare(&sql).unwrap();
+            let steps = statement.query_map(params!["\"x\"", 1], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<String> = steps.collect::<rusqlite::Result<_>>().unwrap();
+            assert!(
+                steps[0].contains("VIRTUAL TABLE") && steps[1].contains("PRIMARY KEY"),
+                "{kind}: {steps:?}"
+            );
+        }
+    }
 }
