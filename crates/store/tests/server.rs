@@ -313,3 +313,25 @@ async fn no_secret_and_no_key_is_in_any_row() {
         assert!(!all.contains(&hex(secret)) && !all.contains(std::str::from_utf8(secret).unwrap()));
     }
 }
+
+/// Objects that are read side by side are written one after the other, and do not take one another for another process.
+#[tokio::test]
+async fn the_tasks_of_a_process_wait_their_turn() {
+    let Some(place) = Place::postgres().await else { return };
+    let (_, account, epoch) = crate::linked(&place).await;
+    let impatient = options().with_lock_timeout(Duration::from_millis(1)).with_connections(3);
+    let store = PostgresStore::open_with(&place.url(), impatient).await.unwrap();
+    let commits: Vec<_> = (0..12)
+        .map(|task| {
+            let store = store.clone();
+            let rows = (0..200).map(|i| live(&format!("{task}/{i}"), "x")).collect();
+            tokio::spawn(
+                async move { store.commit_page(PageCommit::new(epoch, ObjectKind::Contact, rows)).await },
+            )
+        })
+        .collect();
+    for commit in commits {
+        assert_eq!(commit.await.unwrap().unwrap().counts.created, 200);
+    }
+    assert_eq!(store.counts(Some(account.id)).await.unwrap()[&ObjectKind::Contact].live, 2_400);
+}

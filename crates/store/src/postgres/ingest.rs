@@ -23,6 +23,7 @@ use crate::{Checkpoint, Epoch, Ingest, PageCommit, PageReport, RejectedRow, Snap
 impl Ingest for PostgresStore {
     async fn begin_epoch(&self, id: LinkedAccountId) -> Result<Epoch> {
         self.run(async {
+            let _turn = self.turn(id).await;
             let mut transaction = self.writing().await?;
             let number: Option<i64> = sqlx::query_scalar(
                 "UPDATE linked_accounts SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch",
@@ -56,6 +57,7 @@ impl Ingest for PostgresStore {
 
     async fn commit_page(&self, mut page: PageCommit) -> Result<PageReport> {
         self.run(async {
+            let _turn = self.turn(page.epoch.linked_account).await;
             let mut transaction = self.writing().await?;
             let account = fence(&mut transaction, page.epoch).await?;
             lift_rows(&mut page.rows, &of_account(&mut transaction, account.pk).await?)?;
@@ -70,6 +72,7 @@ impl Ingest for PostgresStore {
 
     async fn begin_snapshot(&self, epoch: Epoch, kind: ObjectKind) -> Result<()> {
         self.run(async {
+            let _turn = self.turn(epoch.linked_account).await;
             let mut transaction = self.writing().await?;
             let account = fence(&mut transaction, epoch).await?;
             if let Some((snapshot, _)) = snapshot(&mut transaction, account, kind).await? {
@@ -94,6 +97,7 @@ impl Ingest for PostgresStore {
         checkpoint: Option<Checkpoint>,
     ) -> Result<SnapshotEnd> {
         self.run(async {
+            let _turn = self.turn(epoch.linked_account).await;
             let mut transaction = self.writing().await?;
             let account = fence(&mut transaction, epoch).await?;
             let end = finish_snapshot(&mut transaction, account, kind).await?;
@@ -106,6 +110,7 @@ impl Ingest for PostgresStore {
 
     async fn finish_sync(&self, epoch: Epoch, at: Timestamp) -> Result<()> {
         self.run(async {
+            let _turn = self.turn(epoch.linked_account).await;
             let mut transaction = self.writing().await?;
             let account = fence(&mut transaction, epoch).await?;
             sqlx::query("UPDATE linked_accounts SET last_sync = $1 WHERE pk = $2")

@@ -38,6 +38,7 @@ impl Mappings for PostgresStore {
 
     async fn set_field_mapping(&self, account: LinkedAccountId, mapping: FieldMapping) -> Result<bool> {
         self.run(async {
+            let _turn = self.turn(account).await;
             let mut transaction = self.writing().await?;
             let pk = hold(&mut transaction, account).await?;
             let changed = sqlx::query(
@@ -72,6 +73,7 @@ impl Mappings for PostgresStore {
         name: &str,
     ) -> Result<bool> {
         self.run(async {
+            let _turn = self.turn(account).await;
             let mut transaction = self.writing().await?;
             let pk = hold(&mut transaction, account).await?;
             let removed = sqlx::query(
@@ -110,6 +112,7 @@ impl Mappings for PostgresStore {
 
     async fn project(&self, account: LinkedAccountId, kind: ObjectKind, limit: u32) -> Result<Projection> {
         self.run(async {
+            let _turn = self.turn(account).await;
             let mut transaction = self.writing().await?;
             let pk = hold(&mut transaction, account).await?;
             let page = project_page(&mut transaction, pk, kind, limit.clamp(1, LARGEST)).await?;

@@ -17,10 +17,11 @@ mod schema;
 mod search;
 mod write;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -28,7 +29,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction,
 };
-use unicrm_core::{Error, ErrorKind, Result};
+use tokio::sync::OwnedMutexGuard;
+use unicrm_core::{Error, ErrorKind, LinkedAccountId, Result};
 
 use self::failure::{Done, Failure};
 use crate::KeySource;
@@ -50,6 +52,8 @@ struct Inner {
     /// The database as errors name it: without a password.
     name: String,
     operation_timeout: Duration,
+    /// Where this process's own writers of a linked account queue, see [`PostgresStore::turn`].
+    turns: Mutex<HashMap<LinkedAccountId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// How to open a PostgreSQL database.
@@ -156,7 +160,8 @@ impl PostgresStore {
             .connect_lazy_with(connect);
         let keyring = Keyring::new(options.key);
         let operation_timeout = options.operation_timeout;
-        Ok(Self { inner: Arc::new(Inner { pool, keyring, name, operation_timeout }) })
+        let turns = Mutex::default();
+        Ok(Self { inner: Arc::new(Inner { pool, keyring, name, operation_timeout, turns }) })
     }
 
     /// Ends all connections; waits for those in use. Afterwards every call fails.
@@ -169,6 +174,19 @@ impl PostgresStore {
         let limit = self.inner.operation_timeout;
         let done = tokio::time::timeout(limit, work).await.unwrap_or(Err(Failure::TimedOut(limit)));
         done.map_err(|failure| failure.into_error(&self.inner.name))
+    }
+
+    /// Waits until no other task of this process writes into the linked account. Objects that are read side by side are
+    /// written one after the other in any case: here they wait without a connection, and without running into the limit
+    /// that is meant for other processes.
+    async fn turn(&self, account: LinkedAccountId) -> OwnedMutexGuard<()> {
+        let queue = {
+            // What is behind the lock is replaced whole, so a panic elsewhere leaves it usable.
+            let mut turns = self.inner.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, queue| Arc::strong_count(queue) > 1);
+            Arc::clone(turns.entry(account).or_default())
+        };
+        queue.lock_owned().await
     }
 
     /// A connection, for one statement.
