@@ -335,8 +335,9 @@ fn offered(picklist: &[PicklistValue]) -> Vec<&str> {
 }
 
 fn or_null(value: Value) -> Value {
-    let either = vec![value, json!({"type": "null"})];
-    Value::Object(Map::from_iter([("anyOf".to_owned(), either.into())]))
+    let mut either = Map::new();
+    either.insert("anyOf".to_owned(), Value::Array(vec![value, json!({"type": "null"})]));
+    Value::Object(either)
 }
 
 fn set(object: &mut Value, key: &str, value: Value) {
