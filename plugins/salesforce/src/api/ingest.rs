@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use csv::{ReaderBuilder, StringRecord};
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use unicrm_core::Usage;
 use unicrm_http::Replay;
@@ -154,7 +154,12 @@ impl Client {
         let mut call = Call { body: csv, ..Call::change(Method::PUT, path, Vec::new(), Replay::Unsafe) };
         call.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=UTF-8"));
         call.expect = Expect::Bytes;
-        self.fetch(usage, &call, |_| Ok(())).await
+        // A page in place of an answer comes with 200.
+        self.fetch(usage, &call, |answer| match answer.status {
+            StatusCode::CREATED => Ok(()),
+            status => Err(Fault::Unexpected { status: status.as_u16(), what: What::Page, after: None }),
+        })
+        .await
     }
 
     /// Has a job begin.
@@ -255,7 +260,7 @@ mod tests {
 
     fn answer(text: &str) -> Answer {
         Answer {
-            status: http::StatusCode::OK,
+            status: StatusCode::OK,
             headers: http::HeaderMap::new(),
             body: text.to_owned().into_bytes().into(),
         }

@@ -80,6 +80,10 @@ impl Run<'_> {
             Err(why) => return (doubt(load.jobs, &id, &why), Vec::new()),
         };
         tracing::debug!(job = id, state = ?info.state, processed = info.processed, failed = info.failed, "a bulk job is over");
+        if info.state == IngestState::JobComplete && info.processed == 0 {
+            // It is over and has seen no row: what was uploaded did not arrive.
+            return (Vec::new(), load.jobs);
+        }
         match self.results(usage, &info).await {
             Ok(tables) => settle(load, &info, &tables),
             Err(fault) => (doubt(load.jobs, &id, &fault.to_string()), Vec::new()),

@@ -112,7 +112,12 @@ impl Writer {
         }
         let drafts = self.find_keys(usage, drafts, &context, &mut out).await;
         let drafts = self.check_sorts(usage, drafts, &mut out).await;
-        let (drafts, befores) = self.look(reader, usage, drafts, fresh, &mut out).await;
+        // The person of a person account stays with it, and only the record itself says that it is one.
+        let persons = context.has_field("Contact", "IsPersonAccount");
+        let may_leave =
+            |patch: &RecordPatch| matches!(patch, RecordPatch::Contact(patch) if !patch.account.is_absent());
+        let anew = |patch: &RecordPatch| fresh || persons && may_leave(patch);
+        let (drafts, befores) = self.look(reader, usage, drafts, anew, &mut out).await;
         match self.with_accounts(usage, context, &drafts, &befores).await {
             Ok(context) => encode_all(drafts, &befores, &context, &mut out),
             Err(error) => {

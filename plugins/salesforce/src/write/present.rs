@@ -131,19 +131,19 @@ impl Writer {
         Ok(values.iter().map(of).collect())
     }
 
-    /// Reads the records whose present state decides what is written.
+    /// Reads the records whose present state decides what is written, and those that `fresh` asks for.
     pub(super) async fn look<'o>(
         &self,
         reader: &Reader,
         usage: &mut Usage,
         drafts: Vec<Draft<'o>>,
-        fresh: bool,
+        fresh: impl Fn(&RecordPatch) -> bool,
         out: &mut Prepared,
     ) -> (Vec<Draft<'o>>, HashMap<String, Record>) {
         let mut wanted: BTreeMap<ObjectKind, Vec<RemoteId>> = BTreeMap::new();
         for draft in &drafts {
             if let Target::Known(id) = &draft.target
-                && (fresh || depends_on_present(draft.patch))
+                && (fresh(draft.patch) || depends_on_present(draft.patch))
             {
                 wanted.entry(draft.patch.kind()).or_default().push(RemoteId::from(id.as_str()));
             }

@@ -1,9 +1,14 @@
 //! Writing over HTTP: what the org's own tables hold afterwards, and what each row is told.
 
+mod bulk;
+mod fault_rows;
 mod faults;
+mod gaps;
 mod lost;
 mod random;
+mod rows;
 mod seed;
+mod special;
 
 use serde_json::{Value as Json, json};
 use unicrm_core::{
@@ -85,24 +90,33 @@ async fn add_key(org: &OrgHandle, object: &str, ty: FieldType) {
     org.add_field(object, field).await.unwrap();
 }
 
+/// By a Bulk job, and by collections where Bulk cannot do it.
 #[tokio::test]
 async fn ten_thousand_creates_are_few_calls() {
-    let linked = empty().await;
-    let provider = linked.connect().await;
-    linked.emulator.log().clear();
-    let rows = (0..10_000).map(|row| create(ObjectKind::Contact, json!({"last_name": format!("Row {row}")})));
-    let report = provider.write(WriteRequest::new(rows)).await.unwrap();
-    for (row, outcome) in report.outcomes.iter().enumerate() {
-        let id = created(outcome);
-        if row % 997 == 0 {
-            let name = text(&linked.org(), "Contact", &id, "LastName").await;
-            assert_eq!(name.as_deref(), Some(format!("Row {row}").as_str()));
+    for allow_duplicates in [false, true] {
+        let linked = empty().await;
+        let provider = linked.connect().await;
+        linked.emulator.log().clear();
+        let rows =
+            (0..10_000).map(|row| create(ObjectKind::Contact, json!({"last_name": format!("Row {row}")})));
+        let request = WriteRequest::new(rows).allow_duplicates(allow_duplicates);
+        let report = provider.write(request).await.unwrap();
+        for (row, outcome) in report.outcomes.iter().enumerate() {
+            let id = created(outcome);
+            if row % 997 == 0 {
+                let name = text(&linked.org(), "Contact", &id, "LastName").await;
+                assert_eq!(name.as_deref(), Some(format!("Row {row}").as_str()));
+            }
         }
+        let calls = linked.emulator.log().api_calls();
+        assert!(calls <= 55, "{calls} calls");
+        assert_eq!(report.usage.calls, calls, "the report says what it cost");
+        assert_eq!(linked.org().count("Contact").await.unwrap(), 10_000);
+        let jobs = linked.emulator.log().entries().into_iter();
+        let jobs =
+            jobs.filter(|entry| entry.method == "POST" && entry.path.ends_with("/jobs/ingest")).count();
+        assert_eq!(jobs, usize::from(!allow_duplicates), "one job for all");
     }
-    let calls = linked.emulator.log().api_calls();
-    assert!(calls <= 55, "{calls} calls");
-    assert_eq!(report.usage.calls, calls, "the report says what it cost");
-    assert_eq!(linked.org().count("Contact").await.unwrap(), 10_000);
 }
 
 #[tokio::test]
