@@ -144,13 +144,11 @@ impl Run<'_> {
             return;
         }
         tracing::debug!(objects = request.parts().len(), "reading what changed");
-        let together = objects.iter_mut().filter(|object| object.first_changes().is_some());
-        let together: Vec<&mut Object> = together
-            .map(|object| {
-                self.tell_of(object);
-                object
-            })
-            .collect();
+        let mut together = Vec::new();
+        for object in objects.iter_mut().filter(|object| object.first_changes().is_some()) {
+            self.tell_of(object);
+            together.push(object);
+        }
         match self.provider.read(request).await {
             Ok(pages) => {
                 let mut pages = pages.into_iter();
