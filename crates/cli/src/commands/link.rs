@@ -207,7 +207,7 @@ struct Linked<'a> {
 }
 
 impl<'a> Linked<'a> {
-    fn new(account: &'a unicrm_store::LinkedAccount, access: &'a Access) -> Self {
+    fn new(account: &'a LinkedAccount, access: &'a Access) -> Self {
         Self {
             id: account.id,
             name: &account.name,
