@@ -13,6 +13,5 @@ mod search;
 mod sign_in;
 mod support;
 mod sync;
-mod terminal;
 mod usage;
 mod write;
