@@ -13,5 +13,6 @@ mod search;
 mod sign_in;
 mod support;
 mod sync;
+mod terminal;
 mod usage;
 mod write;
