@@ -27,8 +27,8 @@ mod permission_set;
 mod provider;
 mod read;
 mod schema;
-mod write;
 mod search;
+mod write;
 
 use unicrm_core::Registration;
 

@@ -332,17 +332,6 @@ impl OrgHandle {
         self.run(move |org| org.change_schema(|schema| schema.remove_field(&object, &field))).await
     }
 
-    /// Adds a validation rule: what fulfils its condition cannot be saved.
-    ///
-    /// # Errors
-    /// When the object or a field of the condition does not exist.
-    pub async fn add_validation_rule(&self, rule: ValidationRule) -> Outcome<()> {
-        self.run(move |org| org.add_validation_rule(rule)).await
-    }
-
-    /// Takes all duplicate rules and validation rules away.
-    pub fn clear_rules(&self) {
-        self.server.org.clear_rules();
     /// Adds a record type to an object, with its row in RecordType.
     ///
     /// # Errors
@@ -360,6 +349,17 @@ impl OrgHandle {
         Ok(())
     }
 
+    /// Adds a validation rule: what fulfils its condition cannot be saved.
+    ///
+    /// # Errors
+    /// When the object or a field of the condition does not exist.
+    pub async fn add_validation_rule(&self, rule: ValidationRule) -> Outcome<()> {
+        self.run(move |org| org.add_validation_rule(rule)).await
+    }
+
+    /// Takes all duplicate rules and validation rules away.
+    pub fn clear_rules(&self) {
+        self.server.org.clear_rules();
     }
 
     /// Lets the next changes of a record, and of records that come to refer to it, fail with `UNABLE_TO_LOCK_ROW`.
@@ -414,6 +414,13 @@ impl OrgHandle {
         self.server.usage.state(self.now()).0
     }
 
+    /// For how long the search index does not know of a change. Salesforce takes some seconds, on bad days minutes; here it
+    /// is up to date at once unless told otherwise.
+    pub fn delay_search(&self, by: Duration) {
+        let delay = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.server.org.search_delay.store(delay, Ordering::Relaxed);
+    }
+
     /// How many locators a user may hold open, and for how long one may lie unused.
     pub fn limit_locators(&self, open: usize, idle: Option<Duration>) {
         self.server.limit_locators(open, idle);
@@ -422,13 +429,6 @@ impl OrgHandle {
     /// Changes how bulk jobs behave: how long they take, how large pages are, what the day's limits are.
     pub fn set_bulk(&self, settings: BulkSettings) {
         self.server.bulk.configure(settings);
-    }
-
-    /// For how long the search index does not know of a change. Salesforce takes some seconds, on bad days minutes; here it
-    /// is up to date at once unless told otherwise.
-    pub fn delay_search(&self, by: Duration) {
-        let delay = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
-        self.server.org.search_delay.store(delay, Ordering::Relaxed);
     }
 
     /// How bulk jobs behave.

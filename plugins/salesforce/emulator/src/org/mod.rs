@@ -49,9 +49,9 @@ pub(crate) struct Org {
     validation_rules: Mutex<Vec<ValidationRule>>,
     /// Records that somebody else holds, and how many more changes of each fail.
     locked: Mutex<HashMap<String, u64>>,
-    /// Id of the Organization row.
     /// Milliseconds for which a change is not in the search index.
     pub(crate) search_delay: AtomicU64,
+    /// Id of the Organization row.
     pub(crate) org_id: String,
     /// Id of the user whom the API runs as.
     pub(crate) user_id: String,
@@ -91,8 +91,8 @@ impl Org {
             duplicate_rules: Mutex::default(),
             validation_rules: Mutex::default(),
             locked: Mutex::default(),
-            org_id,
             search_delay: AtomicU64::new(0),
+            org_id,
             user_id,
         })
     }
