@@ -414,4 +414,20 @@ mod tests {
         assert_eq!(queued.owner, None);
         assert_eq!(remote_fields(&queued), [("OwnerId".to_owned(), "\"00Gak000002nRJAAA2\"".to_owned())]);
     }
+
+    #[test]
+    fn a_country_is_a_code_only_when_it_looks_like_one() {
+        for (country, field) in [
+            ("US", "MailingCountryCode"),
+            ("USA", "MailingCountry"),
+            ("Us", "MailingCountry"),
+            ("ES", "MailingCountryCode"),
+        ] {
+            let json = format!(
+                "{{\"last_name\":\"a\",\"addresses\":[{{\"address_type\":\"MAILING\",\"country\":\"{country}\"}}]}}"
+            );
+            let lines = create(patch::<ContactPatch>(&json), &rich_cx());
+            assert!(lines.contains(&format!("Contact.{field} = \"{country}\"")), "{lines}");
+        }
+    }
 }

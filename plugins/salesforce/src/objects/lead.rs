@@ -373,4 +373,24 @@ mod tests {
         let label = lead(r#"{"remote_fields":[{"remote_field_class":"Lead.Status","value":"Unqualified"}]}"#);
         assert_eq!(update_blindly("00Q6g00000D3CNyEAN", label, &cx()), "Lead.Status = \"Unqualified\"\n");
     }
+
+    #[test]
+    fn a_seeded_lead_has_a_label_of_the_org_and_no_more_than_is_known() {
+        let mut cx = cx();
+        cx.org.lead_statuses = ["Nurturing", "Warming up"]
+            .map(|label| crate::objects::LeadStatusRow {
+                api_name: label.to_owned(),
+                is_converted: false,
+                is_default: false,
+                sort_order: 1,
+            })
+            .into();
+        let open = encode(&with_status("Anything else"), &cx);
+        assert_eq!(open.get("Status").and_then(Json::to_text).as_deref(), Some("Anything else"));
+        let mut lead = Lead { status: Some(LeadStatus::Open), ..Lead::default() };
+        assert_eq!(encode(&lead, &cx).get("Status").and_then(Json::to_text).as_deref(), Some("Nurturing"));
+        assert_eq!(encode(&lead, &cx).get("IsConverted").map(Json::as_str), Some("false"));
+        lead.status = None;
+        assert!(encode(&lead, &cx).get("IsConverted").is_none());
+    }
 }

@@ -405,4 +405,25 @@ mod tests {
         assert_eq!(update(other, task(r#"{"contact":null}"#), &cx()), "Task.WhoId = null\n");
         assert_eq!(update_blindly(ID, task(r#"{"due_date":null}"#), &cx()), "Task.ActivityDate = null\n");
     }
+
+    #[test]
+    fn the_default_open_label_is_taken_and_the_first_closed_one() {
+        let status = |label: &str, is_closed, is_default, sort_order| crate::objects::TaskStatusRow {
+            api_name: label.to_owned(),
+            is_closed,
+            is_default,
+            sort_order,
+        };
+        let mut cx = cx();
+        cx.org.task_statuses = vec![
+            status("Waiting", false, false, 1),
+            status("To do", false, true, 2),
+            status("Done", true, false, 3),
+            // Salesforce allows a closed default, for tasks that are logged; a task that is closed later takes the first.
+            status("Logged", true, true, 4),
+        ];
+        assert_eq!((label_for(false, &cx.org), label_for(true, &cx.org)), (Some("To do"), Some("Done")));
+        cx.org.task_statuses.retain(|status| !status.is_default);
+        assert_eq!(label_for(false, &cx.org), Some("Waiting"));
+    }
 }

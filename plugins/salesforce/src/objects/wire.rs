@@ -430,6 +430,10 @@ mod tests {
         let (row, _) = read_row::<SmallRow<'_>>(r#"{"Name":"\ud800","Id":5}"#, &classes, 0).expect("a row");
         assert_eq!(row.name.text(), Err(Wrong { at: 1, expected: "text" }));
         assert_eq!(row.id.text(), Err(Wrong { at: 0, expected: "text" }));
+        for halves in [r#""\udc00\udc00""#, r#""\ud800\ud800""#, r#""\ud800x""#, r#""\q""#] {
+            assert_eq!(unquoted(halves), None, "{halves}");
+        }
+        assert_eq!(unquoted(r#""\"\\\/\b\f\n\r\t""#).as_deref(), Some("\"\\/\u{8}\u{c}\n\r\t"));
     }
 
     proptest::proptest! {

@@ -1,5 +1,6 @@
-use unicrm_core::{Engagement, EngagementPatch};
+use unicrm_core::{Engagement, EngagementPatch, Json};
 
+use crate::objects::engagement::encode;
 use crate::objects::tests::{
     create, cx, decode, patch, read, refused, remote_fields, rich_cx, update, update_blindly, with_field,
     writable,
@@ -437,4 +438,45 @@ fn a_sub_query_that_is_none_is_refused_by_its_name() {
 
 fn wide(id: &str) -> String {
     crate::api::SalesforceId::parse(id).expect("an id").to_string()
+}
+
+#[test]
+fn nobody_is_among_the_contacts_twice() {
+    let with = |who: &str, relations: &[&str]| {
+        let rows: Vec<_> = relations.iter().map(|id| format!("{{\"RelationId\":\"{id}\"}}")).collect();
+        let members = format!("{who}\"EventWhoRelations\":{{\"records\":[{}]}}", rows.join(","));
+        let read = event(&members);
+        let contacts: Vec<_> =
+            read.contacts.iter().filter_map(|to| to.remote_id().map(|id| id.as_str().to_owned())).collect();
+        (contacts, remote_fields(&read))
+    };
+    let (first, second, lead) = ("0036g00000BdtE7AAJ", "0036g00000BdtE8AAJ", "00Q6g00000D3CNyEAN");
+    let who = format!("\"WhoId\":\"{first}\",");
+    assert_eq!(with(&who, &[first, second, second]), (vec![first.to_owned(), second.to_owned()], vec![]));
+    // A lead beside the contacts is kept, once.
+    let others = vec![("EventWhoRelations".to_owned(), format!("[\"{lead}\"]"))];
+    assert_eq!(with("", &[lead, second, lead]), (vec![second.to_owned()], others));
+}
+
+#[test]
+fn what_an_engagement_is_about_is_written_unless_a_seed_names_it_otherwise() {
+    let account =
+        "\"engagement_type\":{\"remote_id\":\"Event\"},\"account\":{\"remote_id\":\"0016g00000CYNqKAAX\"}";
+    let written = create(engagement(&format!("{{{account}}}")), &cx());
+    assert!(written.contains("Event.WhatId = \"0016g00000CYNqKAAX\""), "{written}");
+    // An account that follows from the deal that the activity is about is no second WhatId.
+    let about_a_deal = event(r#""WhatId":"0066g00000CYNqKAAX","AccountId":"0016g00000CYNqKAAX""#);
+    let remote = encode(&about_a_deal, &cx());
+    assert_eq!(remote.get("WhatId").map(Json::as_str), Some("\"0066g00000CYNqKAAX\""));
+    let without = event(r#""AccountId":"0016g00000CYNqKAAX""#);
+    assert_eq!(encode(&without, &cx()).get("AccountId").map(Json::as_str), Some("\"0016g00000CYNqKAAX\""));
+}
+
+#[test]
+fn a_call_within_the_firm_stays_one() {
+    let call = task(r#""TaskSubtype":"Call","CallType":"Internal""#);
+    assert_eq!(call.direction, None);
+    assert_eq!(encode(&call, &cx()).get("CallType").map(Json::as_str), Some("\"Internal\""));
+    let silent = task(r#""TaskSubtype":"Call""#);
+    assert!(encode(&silent, &cx()).get("CallType").is_none());
 }

@@ -163,3 +163,24 @@ fn links_fill_their_places_and_the_rest_is_kept() {
         read(Source::Note, &format!("{{\"Id\":\"{CLASSIC}\",\"ParentId\":\"0066g00000CYNqKAAX\"}}"));
     assert_eq!(deal.opportunity, Some(Ref::remote(linked_account(), "0066g00000CYNqKAAX")));
 }
+
+#[test]
+fn a_change_that_names_no_tie_leaves_the_ties_alone() {
+    let classic = |members: &str| -> Note {
+        read(Source::Note, &format!("{{\"Id\":\"{CLASSIC}\",\"Title\":\"a\",{members}}}"))
+    };
+    // The note of a case: nothing unified could be its parent, and none is asked for.
+    let of_a_case = || classic(r#""ParentId":"5006g00000BdtE7AAJ""#);
+    assert_eq!(update(of_a_case(), note(r#"{"content":"b"}"#), &cx()), "Note.Title = \"b\"\n");
+    let lines = "/contact refused: a classic note needs a parent: an opportunity, a contact or an account\n";
+    assert_eq!(update(of_a_case(), note(r#"{"contact":null}"#), &cx()), lines);
+    // Its parent survives when the note is written out whole.
+    let remote = encode(&of_a_case(), &cx());
+    assert_eq!(remote.get("ParentId").map(unicrm_core::Json::as_str), Some("\"5006g00000BdtE7AAJ\""));
+
+    // Who does not have the note cannot say what it is tied to, and changes its text alone.
+    let mut cx = cx();
+    cx.org.enhanced_notes = true;
+    let lines = update_blindly(ENHANCED, note(r#"{"content":"b"}"#), &cx);
+    assert!(!lines.contains("ContentDocumentLink"), "{lines}");
+}

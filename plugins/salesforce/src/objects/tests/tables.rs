@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use unicrm_core::{MappingDirection, ObjectKind, Record};
+use unicrm_core::{FieldError, Json, MappingDirection, ObjectKind, Record};
 
 use super::{create, cx, sources};
-use crate::objects::{MAPPINGS, known_fields, mapping};
+use crate::objects::{Encoded, MAPPINGS, Related, known_fields, mapping};
 
 /// Rows of other sObjects that belong to an object's own.
 const RELATED: [&str; 4] = ["EmailMessage", "ContentDocumentLink", "EventWhoRelation", "TaskWhoRelation"];
@@ -84,4 +84,18 @@ fn a_field_that_is_only_read_is_a_warning_on_every_object() {
         let read_only = table.field("remote_id").expect("a field").direction == MappingDirection::Read;
         assert!(read_only && create(patch, &cx()).contains("/remote_id read_only: "), "{}", table.kind);
     }
+}
+
+#[test]
+fn a_write_is_unchanged_when_it_has_nothing_to_say() {
+    let related = Related { sobject: "ContentDocumentLink", add: Vec::new(), remove: Vec::new() };
+    let mut write = Encoded::default();
+    assert!(write.is_unchanged());
+    write.fields.push(("Name".into(), Json::text("a")));
+    assert!(!write.is_unchanged());
+    let write = Encoded { related: vec![related], ..Encoded::default() };
+    assert!(!write.is_unchanged());
+    let error = FieldError { pointer: "/name".to_owned(), message: "too long".to_owned() };
+    let write = Encoded { errors: vec![error], ..Encoded::default() };
+    assert!(!write.is_unchanged());
 }
