@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use unicrm_core::{GoneReason, ObjectKind, ReadPart, ReadRequest, RemoteId, Scope, Shape, Watermark};
-use unicrm_salesforce_emulator::{Emulator, Record, Resource};
+use unicrm_salesforce_emulator::{Emulator, Fault, FaultRule, Record, Resource};
 
-use crate::support::{Linked, read_all, read_since};
+use crate::support::{Linked, read, read_all, read_since};
 
 /// Far beyond the overlap, so that what is shown was shown for its change.
 const LATER: Duration = Duration::from_secs(3_600);
@@ -77,6 +77,38 @@ async fn what_commits_late_is_not_lost() {
     org.advance_clock(Duration::from_secs(60));
     let shown = read_since(&*provider, ObjectKind::Contact, &watermark).await;
     assert!(shown.live.contains_key(&late), "{:?}", shown.live_ids());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deletions_whose_list_is_refused_once_are_shown_by_the_next_reading() {
+    for fault in [
+        Fault::ApiCurrentlyDisabled,
+        Fault::ExpiredPassword,
+        Fault::QueryTimeout,
+        Fault::ObjectDisappears { object: "Lead".to_owned() },
+    ] {
+        let linked = Linked::with_contacts(40).await;
+        let org = linked.org();
+        let provider = linked.connect().await;
+        org.advance_clock(LATER);
+        let watermark = read_all(&*provider, ObjectKind::Lead).await.watermark.unwrap();
+        org.advance_clock(LATER);
+        let lead = linked.expected(ObjectKind::Lead).await.live.first().cloned().unwrap();
+        org.hard_delete("Lead", &lead).await.unwrap();
+        org.advance_clock(LATER);
+        let name = format!("{fault:?}");
+        let rule = FaultRule::new(Resource::Replication, fault).on_object("Lead");
+        linked.emulator.faults().add(rule);
+        let part = ReadPart::new(ObjectKind::Lead, Scope::Since(watermark.clone()));
+        let first = read(&*provider, part).await;
+        assert!(linked.emulator.faults().struck() > 0, "{name}");
+        org.show_object("Lead");
+        // Either it has failed, and its watermark still holds, or there is a new one behind which nothing is lost.
+        let watermark = first.map_or(watermark, |shown| shown.watermark.unwrap());
+        org.advance_clock(LATER);
+        let shown = read_since(&*provider, ObjectKind::Lead, &watermark).await;
+        assert!(shown.gone.contains_key(&lead), "{name}: the deletion is lost");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -128,8 +128,18 @@ pub(super) fn span(since: Timestamp, end: Timestamp) -> (Timestamp, Timestamp) {
     (since.max(earliest).min(latest), end)
 }
 
-/// Whether this object has no such list for this user, or not so far back. What lasts only a moment is no such answer.
+/// Whether this object has no such list for this user, or not so far back. Any other refusal is an error: were the reading to
+/// go on, its watermark would pass deletions that nobody has shown.
 fn is_not_offered(fault: &Fault) -> bool {
-    let passing = fault.is_quota() || fault.is_crowded();
-    fault.refusal().is_some_and(|refusal| matches!(refusal.status, 400 | 403 | 404) && !passing)
+    fault.refusal().is_some_and(|refusal| {
+        matches!(
+            refusal.code.as_str(),
+            "EXCEEDED_ID_LIMIT"
+                | "FUNCTIONALITY_NOT_ENABLED"
+                | "INSUFFICIENT_ACCESS"
+                | "INSUFFICIENT_ACCESS_OR_READONLY"
+                | "INVALID_REPLICATION_DATE"
+                | "INVALID_TYPE_FOR_OPERATION"
+        )
+    })
 }
