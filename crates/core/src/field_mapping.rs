@@ -444,8 +444,8 @@ impl FieldMapping {
     }
 
     fn remote_field(&self, value: &Json) -> RemoteField {
-        let mut class = RemoteFieldClass::default();
-        class.remote_key_name = Some(self.object_and_field().1.to_owned());
+        let name = Some(self.object_and_field().1.to_owned());
+        let class = RemoteFieldClass { remote_key_name: name, ..RemoteFieldClass::default() };
         RemoteField { remote_field_class: RemoteFieldClassRef::Class(class.into()), value: value.clone() }
     }
 }

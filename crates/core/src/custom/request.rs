@@ -230,7 +230,7 @@ impl CustomOperation {
         association: impl Into<String>,
         target: Option<RemoteId>,
     ) -> Self {
-        let target = Json::of(&target);
+        let target = target.map_or_else(|| Json::of(&()), |id| Json::text(id.as_str()));
         Self::update(class, remote_id, Fields::from([(association.into(), target)]))
     }
 

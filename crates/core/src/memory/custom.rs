@@ -38,12 +38,11 @@ impl CustomOrg {
         (class.creatable, class.updatable, class.deletable) = (true, true, true);
         let names = fields.iter().chain(lookups.iter().map(|(field, _)| field));
         class.fields = names
-            .map(|field| {
-                let mut field_class = RemoteFieldClass::default();
-                field_class.id = Some(format!("{name}.{field}"));
-                field_class.remote_key_name = Some((*field).to_owned());
-                field_class.is_custom = Some(true);
-                field_class
+            .map(|field| RemoteFieldClass {
+                id: Some(format!("{name}.{field}")),
+                remote_key_name: Some((*field).to_owned()),
+                is_custom: Some(true),
+                ..RemoteFieldClass::default()
             })
             .collect();
         let source = AssociatedClass::new(account, name, None, true);
