@@ -73,10 +73,9 @@ impl Custom {
 
     fn head(&self, object: &GlobalObject) -> CustomObjectClass {
         let mut class = CustomObjectClass::new(self.linked_account, &object.name);
-        let some = |label: &str| Some(label.to_owned()).filter(|label| !label.is_empty());
-        class.name = some(&object.label);
+        class.name = non_empty(&object.label);
         class.labels.singular.clone_from(&class.name);
-        class.labels.plural = object.label_plural.as_deref().and_then(some);
+        class.labels.plural = object.label_plural.as_deref().and_then(non_empty);
         class.creatable = object.createable;
         class.updatable = object.updateable;
         class.deletable = object.deletable;
@@ -108,6 +107,10 @@ impl Custom {
         let custom = global.object(sobject).map_or_else(|| sobject.ends_with("__c"), |object| object.custom);
         AssociatedClass::new(self.linked_account, sobject, unified(sobject), custom)
     }
+}
+
+fn non_empty(label: &str) -> Option<String> {
+    Some(label.to_owned()).filter(|label| !label.is_empty())
 }
 
 /// Whether a field points at other records.

@@ -82,11 +82,11 @@ pub(super) async fn write(custom: &Custom, request: CustomWrite) -> WriteReport 
         };
         let prepared = match described {
             Ok(describe) => prepare(row, operation, &describe),
-            Err(error) => Err(Outcome::failed(error)),
+            Err(error) => Err(Box::new(Outcome::failed(error))),
         };
         match prepared {
             Ok(job) => calls.entry(job.method()).or_default().push(job),
-            Err(outcome) => put(&mut outcomes, row, outcome),
+            Err(outcome) => put(&mut outcomes, row, *outcome),
         }
     }
     for (method, mut jobs) in calls {
@@ -110,7 +110,7 @@ fn put(outcomes: &mut [Option<Outcome>], row: usize, outcome: Outcome) {
 }
 
 /// Checks an operation against the description of its class; what needs no call has its outcome at once.
-fn prepare(row: usize, operation: CustomOperation, describe: &Describe) -> Result<Job, Outcome> {
+fn prepare(row: usize, operation: CustomOperation, describe: &Describe) -> Result<Job, Box<Outcome>> {
     let (fields, work) = match operation {
         CustomOperation::Create { fields, .. } => (fields, Work::Create),
         CustomOperation::Update { remote_id, fields, .. } => {
@@ -134,7 +134,7 @@ fn prepare(row: usize, operation: CustomOperation, describe: &Describe) -> Resul
         _ => {
             let error =
                 Error::new(ErrorKind::Unsupported, "this write is not known to the Salesforce plugin");
-            return Err(Outcome::failed(error));
+            return Err(Box::new(Outcome::failed(error)));
         }
     };
     let mut job =
@@ -161,7 +161,7 @@ fn prepare(row: usize, operation: CustomOperation, describe: &Describe) -> Resul
     match &job.work {
         Work::Update(id) if job.fields.is_empty() => {
             let outcome = Outcome::new(OutcomeStatus::Unchanged).with_remote_id(id.as_str());
-            Err(outcome.with_warnings(job.warnings))
+            Err(Box::new(outcome.with_warnings(job.warnings)))
         }
         _ => Ok(job),
     }
@@ -175,16 +175,16 @@ fn as_salesforce_writes(field: &DescribeField, value: Json) -> Json {
     }
 }
 
-fn known_id(describe: &Describe, remote_id: &RemoteId) -> Result<String, Outcome> {
+fn known_id(describe: &Describe, remote_id: &RemoteId) -> Result<String, Box<Outcome>> {
     SalesforceId::parse(remote_id.as_str()).map(|id| id.to_string()).ok_or_else(|| {
         let message = format!("there is no {} {remote_id} that this user may see", describe.object.name);
-        Outcome::failed(Error::new(ErrorKind::NotFound, message))
+        Box::new(Outcome::failed(Error::new(ErrorKind::NotFound, message)))
     })
 }
 
-fn refused(field: &str, why: &str) -> Outcome {
+fn refused(field: &str, why: &str) -> Box<Outcome> {
     let error = Error::new(ErrorKind::InvalidRequest, "a field cannot be written");
-    Outcome::failed(error.with_field(format!("/fields/{field}"), format!("{field} {why}")))
+    Box::new(Outcome::failed(error.with_field(format!("/fields/{field}"), format!("{field} {why}"))))
 }
 
 /// Sends rows; those that meet a lock are sent again a few times.
