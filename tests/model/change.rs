@@ -18,15 +18,18 @@ impl World {
         mutation: &Mutation,
         age: u64,
     ) -> Result<bool, Failure> {
-        let outcome = self.try_change(org, mutation, age).await?;
-        // What the org refuses (an object out of sight, a record that cannot come back) has not happened.
-        let applied = outcome.unwrap_or(false);
-        if applied {
-            let name = if age > 0 { "late commit" } else { mutation.name() };
-            self.pending.insert(name);
-            self.tally.mutation(name);
+        // Where there is nothing to take back, it is done first.
+        for mutation in [Some(mutation.clone()), mutation.first()].into_iter().flatten() {
+            let outcome = self.try_change(org, &mutation, age).await?;
+            // What the org refuses (an object out of sight, a record that cannot come back) has not happened.
+            if outcome.unwrap_or(false) {
+                let name = if age > 0 { "late commit" } else { mutation.name() };
+                self.pending.insert(name);
+                self.tally.mutation(name);
+                return Ok(true);
+            }
         }
-        Ok(applied)
+        Ok(false)
     }
 
     async fn try_change(
@@ -122,6 +125,7 @@ impl World {
                 let hides = remote != Remote::User && org.visibility().can_read(remote.sobject());
                 if hides {
                     org.hide_object(remote.sobject());
+                    self.missed = true;
                 }
                 Ok(hides)
             }

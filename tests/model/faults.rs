@@ -97,16 +97,18 @@ pub(crate) fn of(resource: Resource, remote: Remote) -> Vec<Fault> {
     faults
 }
 
-/// A fault, each kind of each kind of request as likely as the others.
-pub(crate) fn draw(draw: &mut Draw, remote: Remote, bulk: bool) -> (Fault, Resource) {
-    let mut resource = *draw.of(&OPERATIONS);
-    if !bulk && matches!(resource, Resource::BulkQuery | Resource::BulkStatus | Resource::BulkResults) {
-        resource = Resource::Composite;
-    }
-    if resource == Resource::Blob && remote != Remote::ContentNote {
-        // Only notes have bytes apart from their rows.
-        resource = Resource::QueryMore;
-    }
+/// A fault that a program can meet: what it reads by jobs, and whether it has notes, decides on the requests.
+pub(crate) fn draw(draw: &mut Draw, remote: Remote, bulk: bool, notes: bool) -> (Fault, Resource) {
+    let possible: Vec<Resource> = OPERATIONS
+        .into_iter()
+        .filter(|resource| match resource {
+            Resource::BulkQuery | Resource::BulkStatus | Resource::BulkResults => bulk,
+            // Only notes have bytes apart from their rows.
+            Resource::Blob => notes,
+            _ => true,
+        })
+        .collect();
+    let resource = *draw.of(&possible);
     let faults = of(resource, remote);
     (draw.of(&faults).clone(), resource)
 }

@@ -97,6 +97,17 @@ pub(crate) enum Mutation {
 }
 
 impl Mutation {
+    /// What has to happen before this can.
+    pub(crate) const fn first(&self) -> Option<Self> {
+        Some(match *self {
+            Self::EmptyBin { remote } => Self::Delete { remote, pick: 7 },
+            Self::Undelete { remote, pick } => Self::Delete { remote, pick },
+            Self::ShowField { pick } => Self::HideField { pick },
+            Self::RemoveField { pick } => Self::AddField { pick },
+            _ => return None,
+        })
+    }
+
     /// What sort it is, for the tables.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
@@ -131,6 +142,8 @@ pub(crate) struct Sync {
     pub(crate) concurrency: usize,
     /// By a new process.
     pub(crate) restart: bool,
+    /// The session has ended since.
+    pub(crate) expired: bool,
     pub(crate) faults: Vec<Planned>,
     /// What happens when the sync has come to its n-th effect.
     pub(crate) midway: Option<Midway>,
@@ -248,7 +261,7 @@ impl Program {
     pub(crate) fn draw(seed: u64, sort: Sort) -> Self {
         let mut draw = Draw::new(seed);
         let mut kinds = vec![draw.weighted(&KINDS)];
-        while kinds.len() < 3 && draw.chance(45) {
+        while kinds.len() < 3 && draw.chance(60) {
             let kind = draw.weighted(&KINDS);
             if !kinds.contains(&kind) {
                 kinds.push(kind);
@@ -258,7 +271,7 @@ impl Program {
         // What is synced comes often; parents and children of it now and then.
         remotes = remotes.repeat(3);
         remotes.extend([Remote::Account, Remote::Contact]);
-        let bulk = draw.chance(30);
+        let bulk = draw.chance(50);
         let mut generator = Generator { draw, remotes, sort, bulk };
         let length = generator.draw.between(STEPS / 2, STEPS * 3 / 2);
         let mut steps = Vec::new();
@@ -375,21 +388,21 @@ impl Generator {
         let (pick, text, parent) = (self.draw.any(), self.draw.any(), self.draw.any());
         let permissions = if self.sort == Sort::Plain { 0 } else { 1 };
         match self.draw.weighted(&[
-            (22, 0),
-            (28, 1),
-            (12, 2),
-            (8, 3),
-            (4, 4),
-            (10, 5),
-            (12, 6),
-            (4 * permissions, 7),
-            (4 * permissions, 8),
-            (2 * permissions, 9),
-            (3 * permissions, 10),
-            (4 * permissions, 11),
-            (4 * permissions, 12),
+            (20, 0),
+            (22, 1),
+            (8, 2),
+            (6, 3),
+            (6, 4),
+            (7, 5),
+            (9, 6),
+            (5 * permissions, 7),
+            (7 * permissions, 8),
+            (3 * permissions, 9),
+            (5 * permissions, 10),
+            (5 * permissions, 11),
+            (6 * permissions, 12),
             (4 * permissions, 13),
-            (3 * permissions, 14),
+            (6 * permissions, 14),
         ]) {
             0 => Mutation::Create { remote, text, parent },
             1 => Mutation::Edit { remote, pick, text, parent },
@@ -416,17 +429,26 @@ impl Generator {
             _ => Pages::Whole,
         };
         let mut restart = self.draw.chance(20);
-        let mut full = self.draw.chance(25);
+        let mut full = self.draw.chance(20);
+        let mut only = self.draw.chance(20).then(|| self.draw.any());
+        let mut expired = self.draw.chance(5);
         let mut planned = Vec::new();
-        if self.sort == Sort::Any && self.draw.chance(70) {
-            for _ in 0..self.draw.between(1, 4) {
+        if self.sort == Sort::Any && self.draw.chance(75) {
+            for _ in 0..self.draw.weighted(&[(6, 1), (3, 2), (1, 4)]) {
                 let fault = self.fault();
                 // The sync goes where the fault is.
                 match fault.resource {
                     Resource::QueryMore => pages = Pages::Short(1_500),
-                    Resource::Composite => pages = Pages::Whole,
-                    Resource::Describe | Resource::Token => restart = true,
-                    Resource::BulkQuery | Resource::BulkStatus | Resource::BulkResults => full = true,
+                    Resource::Composite => {
+                        pages = Pages::Whole;
+                        (full, only) = (false, None);
+                    }
+                    Resource::Replication => full = false,
+                    Resource::Describe => restart = true,
+                    Resource::Token => expired = true,
+                    Resource::Blob | Resource::BulkQuery | Resource::BulkStatus | Resource::BulkResults => {
+                        (full, only) = (true, None)
+                    }
                     _ => {}
                 }
                 planned.push(fault);
@@ -452,10 +474,11 @@ impl Generator {
         Sync {
             full,
             reconcile: self.draw.chance(10),
-            only: self.draw.chance(20).then(|| self.draw.any()),
+            only,
             pages,
             concurrency: self.draw.between(1, 3) as usize,
             restart,
+            expired,
             faults: planned,
             midway,
         }
@@ -463,12 +486,16 @@ impl Generator {
 
     fn fault(&mut self) -> Planned {
         let remote = self.remote();
-        let (fault, resource) = faults::draw(&mut self.draw, remote, self.bulk);
+        let notes = self.remotes.contains(&Remote::ContentNote);
+        let (fault, resource) = faults::draw(&mut self.draw, remote, self.bulk, notes);
         let times = match self.draw.below(10) {
             0..=6 => 1,
             7..=8 => self.draw.between(2, 3),
             _ => 12,
         };
-        Planned { fault, resource, after: self.draw.below(3), times }
+        // Of some requests a sync makes one.
+        let once = matches!(resource, Resource::Composite | Resource::Token | Resource::BulkQuery);
+        let after = if once { 0 } else { self.draw.below(3) };
+        Planned { fault, resource, after, times }
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct World {
     pub(crate) tick: u64,
     connected: u64,
     pub(crate) unseen: Unseen,
+    /// Whether this connection may have found an object missing: it takes that as given for an hour of the machine's time.
+    pub(crate) missed: bool,
     /// Objects that have the custom field.
     pub(crate) custom: BTreeSet<&'static str>,
     /// Since when a record or a field may differ until everything is read again.
@@ -92,6 +94,7 @@ impl World {
             tick: 0,
             connected: 0,
             unseen: Unseen::default(),
+            missed: false,
             custom: BTreeSet::new(),
             loose_ids: BTreeMap::new(),
             loose_fields: BTreeMap::new(),
@@ -175,6 +178,11 @@ impl World {
         }
     }
 
+    fn some_are_hidden(&self) -> bool {
+        let visibility = self.org.visibility();
+        self.remotes().iter().any(|remote| !visibility.can_read(remote.sobject()))
+    }
+
     async fn connect(&mut self) -> Result<(), unicrm_core::Error> {
         self.provider = None;
         self.tick += 1;
@@ -192,15 +200,20 @@ impl World {
         self.provider =
             Some(Registry::new([unicrm_salesforce::PROVIDER])?.connect("salesforce", request).await?);
         self.connected = self.tick;
+        self.missed = self.some_are_hidden();
         Ok(())
     }
 
     async fn sync(&mut self, step: &Sync) -> Result<(), Failure> {
         self.tick += 1;
         let rules = self.plan(step);
+        if step.expired {
+            self.org.revoke_sessions();
+        }
         self.tally.sync(step.full, step.reconcile);
         let summary = self.attempt(step).await?;
         let struck = self.strikes(rules);
+        self.missed |= self.some_are_hidden();
         self.notice_lost_fields();
         let Some(summary) = summary else { return Ok(()) };
         let disturbed = struck > 0 || step.midway.is_some();
@@ -322,9 +335,8 @@ impl World {
     /// ids and time stamps makes it equal wholly, but for permissions on fields, which no time stamp tells of; for those
     /// everything is read again.
     async fn rest(&mut self, program: &Program) -> Result<(), Failure> {
-        let mut hidden = false;
+        let hidden = self.missed || self.some_are_hidden();
         for remote in self.remotes() {
-            hidden |= !self.org.visibility().can_read(remote.sobject());
             self.org.show_object(remote.sobject());
         }
         self.org.advance_clock(Duration::from_secs(program.quiet));
@@ -335,6 +347,7 @@ impl World {
             pages: Pages::Small(3),
             concurrency: 2,
             restart: program.fresh || hidden,
+            expired: false,
             faults: Vec::new(),
             midway: None,
         };
