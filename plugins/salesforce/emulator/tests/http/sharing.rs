@@ -103,3 +103,15 @@ async fn what_commits_late_lies_behind_what_was_visible_before() {
     }
     assert_eq!(org.now(), now, "the clock does not go back");
 }
+
+#[tokio::test]
+async fn a_record_that_came_back_alone_outlives_its_parent() {
+    let client = empty().await;
+    let org = client.emulator.org();
+    let account = client.create("Account", json!({ "Name": "Acme" })).await;
+    let contact = client.create("Contact", json!({ "LastName": "Lives", "AccountId": account })).await;
+    org.delete("Account", &account).await.unwrap();
+    org.undelete("Contact", &contact).await.unwrap();
+    org.hard_delete("Account", &account).await.unwrap();
+    assert_eq!(client.record("Contact", &contact).await["LastName"], "Lives");
+}

@@ -143,7 +143,8 @@ pub(crate) fn undelete(
             context.conn.execute(sql, [name, child]).map_err(storage)?;
         }
     }
-    context.conn.execute("DELETE FROM \"_recycled\" WHERE root=?1", [id]).map_err(storage)?;
+    // A record that comes back alone does not go for good with what it was deleted with.
+    context.conn.execute("DELETE FROM \"_recycled\" WHERE root=?1 OR id=?1", [id]).map_err(storage)?;
     if let Some(record) = record.filter(|_| matches!(object.name.as_str(), "Task" | "Event")) {
         activity::parents_of(&record)
             .try_for_each(|parent| activity::refresh_last_activity(context, parent))?;
