@@ -387,7 +387,8 @@ mod tests {
             .into();
         let open = encode(&with_status("Anything else"), &cx);
         assert_eq!(open.get("Status").and_then(Json::to_text).as_deref(), Some("Anything else"));
-        let mut lead = Lead { status: Some(LeadStatus::Open), ..Lead::default() };
+        let mut lead = Lead::default();
+        lead.status = Some(LeadStatus::Open);
         assert_eq!(encode(&lead, &cx).get("Status").and_then(Json::to_text).as_deref(), Some("Nurturing"));
         assert_eq!(encode(&lead, &cx).get("IsConverted").map(Json::as_str), Some("false"));
         lead.status = None;

@@ -176,7 +176,7 @@ fn a_change_that_names_no_tie_leaves_the_ties_alone() {
     assert_eq!(update(of_a_case(), note(r#"{"contact":null}"#), &cx()), lines);
     // Its parent survives when the note is written out whole.
     let remote = encode(&of_a_case(), &cx());
-    assert_eq!(remote.get("ParentId").map(unicrm_core::Json::as_str), Some("\"5006g00000BdtE7AAJ\""));
+    assert_eq!(remote.get("ParentId").map(Json::as_str), Some("\"5006g00000BdtE7AAJ\""));
 
     // Who does not have the note cannot say what it is tied to, and changes its text alone.
     let mut cx = cx();
