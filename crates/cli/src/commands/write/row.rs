@@ -239,7 +239,8 @@ mod tests {
         };
         assert_eq!(named, Named::Remote("006A".into()));
         assert_eq!(patch.named(), ["amount"]);
-        assert!(patch.to_json().contains("1234567890123456.70"), "{}", patch.to_json());
+        let json = unicrm_core::Json::of(&patch);
+        assert!(json.as_str().contains("1234567890123456.70"), "{}", json.as_str());
         let id = Named::of("83eb1ab2-bce7-5ce4-99e8-fcfb7b5368de");
         assert!(matches!(id, Named::Unified(_)));
         let Ask::Update(named, _) =
