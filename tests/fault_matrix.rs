@@ -103,8 +103,7 @@ impl World {
         let request = ConnectRequest::new(account, Json::parse(config.to_string()).unwrap(), credentials);
         let registry = Registry::new([unicrm_salesforce::PROVIDER]).unwrap();
         let provider = registry.connect("salesforce", request).await.unwrap();
-        let mut options = Options::default();
-        options.objects = vec![ObjectKind::Contact];
+        let options = Options { objects: vec![ObjectKind::Contact], ..Options::default() };
         sync(&*provider, store, account, &options, &|_| {}).await.unwrap()
     }
 

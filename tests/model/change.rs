@@ -194,7 +194,8 @@ impl World {
     ) -> Result<(), Failure> {
         let Some((field, of)) = remote.parent() else { return Ok(()) };
         let live = self.rows(of).await?.into_iter().filter(|row| !row.deleted);
-        let parent = if parent % 4 == 0 && remote != Remote::Note { None } else { picked(live, parent) };
+        let parent =
+            if parent.is_multiple_of(4) && remote != Remote::Note { None } else { picked(live, parent) };
         // A note cannot do without its parent, and does not move.
         if remote != Remote::Note || fields.get("Title").is_some() && parent.is_some() {
             fields[field] = json!(parent);

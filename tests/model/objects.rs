@@ -191,7 +191,7 @@ impl Remote {
     /// The fields of a change. Some of the lesser ones become empty now and then.
     pub(crate) fn edited(self, text: u16) -> Json {
         let name = format!("n{text:04x}");
-        let lesser = if text % 4 == 0 { Json::Null } else { json!(format!("x{text:04x}")) };
+        let lesser = if text.is_multiple_of(4) { Json::Null } else { json!(format!("x{text:04x}")) };
         match self {
             Self::Account => json!({ "Name": name, "Industry": lesser }),
             Self::Contact | Self::Lead => json!({ "LastName": name, "FirstName": lesser }),

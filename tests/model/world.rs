@@ -212,7 +212,7 @@ impl World {
         }
         self.tally.sync(step.full, step.reconcile);
         let summary = self.attempt(step).await?;
-        let struck = self.strikes(rules);
+        let struck = self.strikes(&rules);
         self.missed |= self.some_are_hidden();
         self.notice_lost_fields();
         let Some(summary) = summary else { return Ok(()) };
@@ -233,11 +233,11 @@ impl World {
 
     /// Runs a sync, or begins one; none when it never got to its end.
     async fn attempt(&mut self, step: &Sync) -> Result<Option<Summary>, Failure> {
-        if step.restart || self.provider.is_none() {
-            if let Err(error) = self.connect().await {
-                self.tally.refused(error.kind());
-                return Ok(None);
-            }
+        if (step.restart || self.provider.is_none())
+            && let Err(error) = self.connect().await
+        {
+            self.tally.refused(error.kind());
+            return Ok(None);
         }
         let Some(provider) = self.provider.clone() else { return Ok(None) };
         let (begun, connected) = (self.tick, self.connected);
@@ -316,7 +316,7 @@ impl World {
     }
 
     /// Counts what struck, and switches it off.
-    fn strikes(&mut self, planned: Vec<Planned>) -> u64 {
+    fn strikes(&mut self, planned: &[Planned]) -> u64 {
         let states = self.emulator.faults().states();
         let skipped = states.len() - planned.len();
         let mut all = 0;

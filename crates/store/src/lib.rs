@@ -37,8 +37,8 @@ mod postgres;
 mod query;
 mod raw;
 mod references;
-mod search;
 mod seal;
+mod search;
 mod sqlite;
 mod store;
 mod text;
@@ -49,10 +49,10 @@ pub use ingest::{
     Checkpoint, Epoch, PageCommit, PageCounts, PageReport, RejectedRow, SnapshotEnd, StaleEpoch,
 };
 pub use key::{KeySource, MasterKey};
+pub use mapping::Projection;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{Cursor, Filter, Include, ListPage, ListRequest, RecordCounts, StoredGone, StoredRecord};
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use mapping::Projection;
 pub use store::{Ingest, LinkedAccounts, Mappings, Records, Store};
 pub use url::{DEFAULT_URL, key_source, open};

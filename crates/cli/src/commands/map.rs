@@ -279,7 +279,7 @@ impl Work<'_> {
         }
         sheet.print()?;
         output::line(format!(
-            "\n{} as {}: of {} records {} have a value, {} have none, {} have one of another type",
+            "\n{} as {}, in {} records:\n{} with a value, {} without, {} of another type",
             mapping.remote, mapping.ty, preview.records, preview.filled, preview.empty, preview.misfits
         ))
     }

@@ -1,6 +1,5 @@
 //! `--db postgres://...`: the same commands on a server. Runs where there is one (`UNICRM_TEST_POSTGRES`).
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -26,7 +25,7 @@ impl Schema {
         if !matches!(connecting, Ok(Ok(_))) {
             let demanded = named.is_some() || std::env::var_os("UNICRM_REQUIRE_POSTGRES").is_some();
             assert!(!demanded, "the PostgreSQL server for tests cannot be reached");
-            writeln!(std::io::stderr(), "SKIPPED: a test on PostgreSQL, as there is no server").unwrap();
+            eprintln!("SKIPPED: a test on PostgreSQL, as there is no server");
             return None;
         }
         let name = format!("unicrm_cli_{}", std::process::id());

@@ -40,8 +40,8 @@ async fn a_caller_is_found_here_and_there_by_number_address_and_name() {
         for number in ["+1 (415) 555-0142", "4155550142", "(415) 555-0142 x12"] {
             assert_eq!(search(&["--phone", number]), both, "{number} {place:?}");
         }
-        assert_eq!(search(&["--phone", "415-555-0143", "-a", "acme"]), [account.clone()]);
-        assert_eq!(search(&["--email", "ada@ENGINES.example"]), [ada.clone()]);
+        assert_eq!(search(&["--phone", "415-555-0143", "-a", "acme"]), std::slice::from_ref(&account));
+        assert_eq!(search(&["--email", "ada@ENGINES.example"]), std::slice::from_ref(&ada));
         assert_eq!(search(&["--text", "quill"]), [ada.clone(), lead.clone(), account.clone()]);
         assert_eq!(
             search(&["--text", "quill", "--object", "leads", "--object", "account"]),

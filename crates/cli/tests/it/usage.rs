@@ -2,7 +2,7 @@
 
 use crate::support::{Folder, assert_narrow, run};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "demo",
     "providers",
     "link",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 20] = [
     "list",
     "get",
     "export",
+    "map",
+    "custom-objects",
     "create",
     "update",
     "upsert",

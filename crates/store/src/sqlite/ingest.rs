@@ -11,8 +11,8 @@ use super::commit::{Committer, deleted_flag};
 use super::failure::Done;
 use super::mappings::of_account;
 use super::schema::table;
-use crate::mapping::lift_rows;
 use crate::ingest::no_snapshot;
+use crate::mapping::lift_rows;
 use crate::page::Account;
 use crate::{Checkpoint, Epoch, Ingest, PageCommit, PageReport, RejectedRow, SnapshotEnd, StaleEpoch, text};
 

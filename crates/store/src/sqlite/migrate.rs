@@ -11,7 +11,8 @@ use crate::text;
 
 /// Each migration once, in this order; the version of a schema is how many of them it has seen. The tables of the records
 /// are not here: they follow the fields of the objects.
-const MIGRATIONS: &[(&str, &str)] = &[("first tables", FIRST), ("field mappings", FIELD_MAPPINGS), (SEARCH, search::CREATE)];
+const MIGRATIONS: &[(&str, &str)] =
+    &[("first tables", FIRST), ("field mappings", FIELD_MAPPINGS), (SEARCH, search::CREATE)];
 
 /// The keys by which records are found; those of the records that are there already are made after it.
 const SEARCH: &str = "search";

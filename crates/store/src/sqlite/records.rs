@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
-use unicrm_core::{LinkedAccountId, ObjectKind, RawRecord, RecordPatch, RemoteId, Result, SearchRequest, compute_id};
+use unicrm_core::{
+    LinkedAccountId, ObjectKind, RawRecord, RecordPatch, RemoteId, Result, SearchRequest, compute_id,
+};
 use uuid::Uuid;
 
 use super::SqliteStore;
 use super::accounts::account_pk;
 use super::decode::{Decoder, select};
 use super::failure::Done;
+use super::filter;
 use super::schema::table;
 use super::search;
-use super::filter;
 use crate::{Cursor, Include, ListPage, ListRequest, RecordCounts, Records, StoredRecord, raw, references};
 
 #[async_trait]

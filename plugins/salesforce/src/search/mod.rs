@@ -51,13 +51,18 @@ impl Place {
     }
 }
 
+/// What Salesforce says of a field or an object that this user does not see any more.
+const GONE: [Code; 2] = [Code::InvalidField, Code::InvalidType];
+
 impl Searcher<'_> {
     /// One page with all that was found, at most as many rows as asked for; its count is how many there would be.
     pub(crate) async fn search(&self, request: &SearchRequest) -> Result<Page> {
         let mut usage = Usage::default();
         let found = match self.once(&mut usage, request).await {
-            // A field is gone since it was described.
-            Err(error) if error.remote_code() == Some(Code::InvalidField.as_str()) => {
+            // A field or an object is gone since it was described.
+            Err(error)
+                if error.remote_code().is_some_and(|code| GONE.iter().any(|gone| gone.as_str() == code)) =>
+            {
                 let sources = request.kinds.iter().flat_map(|kind| Source::of(*kind));
                 sources.for_each(|source| self.client.forget_describe(source.sobject()));
                 self.once(&mut usage, request).await?

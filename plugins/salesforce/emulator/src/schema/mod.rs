@@ -131,9 +131,9 @@ impl Schema {
         let name = found.name.clone();
         found.fields.retain(|known| !known.name.eq_ignore_ascii_case(field));
         for parent in self.objects.values_mut() {
-            parent.child_relationships.retain(|child| {
-                !(child.child_object == name && child.field.eq_ignore_ascii_case(field))
-            });
+            parent
+                .child_relationships
+                .retain(|child| !(child.child_object == name && child.field.eq_ignore_ascii_case(field)));
         }
         Ok(())
     }

@@ -36,8 +36,16 @@ fn a_classic_note_has_one_parent() {
     assert_eq!(create(note(without), &cx()), lines);
     let lines = "Note.Title = \"a\"\n/contact refused: a classic note needs a parent: an opportunity, a contact or an account\n";
     assert_eq!(create(note(r#"{"content":"a"}"#), &cx()), lines);
-    let other = r#"{"content":"a","remote_fields":[{"remote_field_class":"Note.ParentId","value":"00Q6g00000D3CNyEAN"}]}"#;
-    assert!(create(note(other), &cx()).contains("ParentId belongs to a unified field"));
+    let under = |parent: &str| {
+        let class = r#""remote_field_class":"Note.ParentId""#;
+        create(
+            note(&format!("{{\"content\":\"a\",\"remote_fields\":[{{{class},\"value\":\"{parent}\"}}]}}")),
+            &cx(),
+        )
+    };
+    // Where the unified note has a place for the parent, that is where it is written; a lead has none.
+    assert!(under("0036g00000BdtE7AAJ").contains("ParentId belongs to a unified field"));
+    assert!(under("00Q6g00000D3CNyEAN").contains("Note.ParentId = \"00Q6g00000D3CNyEAN\""));
 }
 
 #[test]
@@ -171,7 +179,10 @@ fn a_change_that_names_no_tie_leaves_the_ties_alone() {
     };
     // The note of a case: nothing unified could be its parent, and none is asked for.
     let of_a_case = || classic(r#""ParentId":"5006g00000BdtE7AAJ""#);
-    assert_eq!(update(of_a_case(), note(r#"{"content":"b"}"#), &cx()), "Note.Title = \"b\"\n");
+    assert_eq!(
+        update(of_a_case(), note(r#"{"content":"b"}"#), &cx()),
+        "Note.Title = \"b\"\nNote.Body = null\n"
+    );
     let lines = "/contact refused: a classic note needs a parent: an opportunity, a contact or an account\n";
     assert_eq!(update(of_a_case(), note(r#"{"contact":null}"#), &cx()), lines);
     // Its parent survives when the note is written out whole.
