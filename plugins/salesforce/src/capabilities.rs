@@ -34,13 +34,12 @@ pub fn capabilities() -> Capabilities {
         ObjectKind::Account | ObjectKind::Contact => {
             READING_WITH_DELETIONS.and(WRITING).and(KEYED).and(SEARCHING)
         }
-        ObjectKind::Lead => {
-            READING_WITH_DELETIONS.and(WRITING).and(KEYED).and(SEARCHING).and(CONVERTING)
-        }
+        ObjectKind::Lead => READING_WITH_DELETIONS.and(WRITING).and(KEYED).and(SEARCHING).and(CONVERTING),
         _ => READING_WITH_DELETIONS.and(WRITING).and(KEYED),
     };
     let custom = CapabilitySet::of(&[Capability::Read, Capability::ReadByIds, Capability::Describe]);
-    let start = Capabilities::new().with_raw_requests(true).with_custom_objects(custom.and(WRITING).and(KEYED));
+    let start =
+        Capabilities::new().with_raw_requests(true).with_custom_objects(custom.and(WRITING).and(KEYED));
     ObjectKind::ALL.into_iter().fold(start, |all, kind| all.with(kind, of(kind)))
 }
 

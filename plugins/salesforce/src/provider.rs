@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use unicrm_core::{
-    Access, AuthFlow, Capabilities, ChangesPage, ChangesRequest, ConnectFuture, ConnectRequest, CustomObjectClass, CustomPage,
-    CustomRead, CustomWrite, Error, ErrorKind, Interaction, ObjectKind, Page, Provider, ProviderInfo, RawRequest, RawResponse, ReadRequest, Result,
-    Schema, SearchRequest, Setting, Usage, WriteReport, WriteRequest,
+    Access, AuthFlow, Capabilities, ChangesPage, ChangesRequest, ConnectFuture, ConnectRequest,
+    CustomObjectClass, CustomPage, CustomRead, CustomWrite, Error, ErrorKind, Interaction, ObjectKind, Page,
+    Provider, ProviderInfo, RawRequest, RawResponse, ReadRequest, Result, Schema, SearchRequest, Setting,
+    Usage, WriteReport, WriteRequest,
 };
 
 use crate::api::Client;

@@ -27,7 +27,9 @@ pub(crate) use composite::{SubAnswer, SubAnswers, SubRequest};
 pub(crate) use describe::{Describe, DescribeField, FieldType, GlobalDescribe, GlobalObject, RecordTypeInfo};
 pub(crate) use dml::{Change, ChangedRow, MAX_GRAPHS, MAX_NODES, MAX_ROWS, RowAnswer};
 pub(crate) use id::{SalesforceId, widened};
-pub(crate) use ingest::{Ingest, IngestState, MAX_UPLOAD, NULL_CELL, NewIngest, ResultTable, Results, refusal_of};
+pub(crate) use ingest::{
+    Ingest, IngestState, MAX_UPLOAD, NULL_CELL, NewIngest, ResultTable, Results, refusal_of,
+};
 pub(crate) use query::{Locator, QueryOptions, QueryPage};
 pub(crate) use replication::{Deleted, DeletedRecord};
 pub(crate) use search::Hit;

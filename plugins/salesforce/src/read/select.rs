@@ -131,7 +131,8 @@ impl Selection {
 
     /// The query for rows that meet a condition.
     pub(super) fn matching(&self, wanted: &Wanted) -> Soql {
-        self.select(self.filter(true).into_iter().chain([wanted.condition.clone()]).collect()).limit(wanted.limit)
+        self.select(self.filter(true).into_iter().chain([wanted.condition.clone()]).collect())
+            .limit(wanted.limit)
     }
 
     /// The query for the number of live rows.
