@@ -8,9 +8,11 @@ use unicrm_core::{
     Direction, GoneReason, LiveRow, Note, Object, ObjectKind, RawRequest, ReadPart, ReadRequest, Record,
     RemoteId, Scope, Shape, Value,
 };
-use unicrm_salesforce_emulator::{Emulator, Features, FieldSchema, FieldType, PicklistValue};
+use unicrm_salesforce_emulator::{Emulator, Features, FieldSchema, FieldType, PicklistValue, Resource};
 
-use crate::support::{Linked, Shown, TYPES, count, read, read_all, read_restarting, read_since};
+use crate::support::{
+    Linked, Shown, TYPES, count, read, read_all, read_restarting, read_restarting_with, read_since,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_ten_objects_arrive_whole() {
@@ -53,6 +55,32 @@ async fn orgs_without_the_optional_features_are_read_as_well() {
             read_all(&*provider, kind).await.assert_whole(kind, &expected);
         }
     }
+}
+
+/// Every body is a call: a process that ends among them loses those of one page, which are no more than can be under way at
+/// once, and a process that goes on does not ask twice for the notes themselves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bodies_of_notes_come_a_few_at_a_time_and_are_not_fetched_again() {
+    const AT_ONCE: u64 = 3;
+    let linked = Linked::with_contacts(450).await;
+    let expected = linked.expected(ObjectKind::Note).await;
+    let members = r#""flow":"client-credentials","limits":{"concurrency":3}"#;
+    let log = linked.emulator.log();
+
+    let provider = linked.connect_with(members).await.unwrap();
+    log.clear();
+    read_all(&*provider, ObjectKind::Note).await.assert_whole(ObjectKind::Note, &expected);
+    let (bodies, queries) = (log.count(Resource::Blob).api_calls, log.count(Resource::Query).api_calls);
+    assert!(bodies > 10 * AT_ONCE, "{bodies} bodies");
+    assert_eq!(queries, 3, "notes of both sorts, and the links");
+
+    // Each page by a process of its own.
+    log.clear();
+    let shown = read_restarting_with(&linked, members, ReadPart::all(ObjectKind::Note)).await.unwrap();
+    shown.assert_whole(ObjectKind::Note, &expected);
+    assert_eq!(log.count(Resource::Blob).api_calls, bodies, "each body is fetched once");
+    let pages = shown.pages as u64;
+    assert!(pages * AT_ONCE >= bodies, "{bodies} bodies on {pages} pages");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -250,7 +250,6 @@ async fn killed_syncs_go_on(bulk: &'static str) {
     let started = Instant::now();
     world.sync(&name);
     let (clean, calls) = (started.elapsed(), world.emulator.log().api_calls());
-    dump(&world, "clean");
     assert_equal(&world, &name).await;
     let records = in_org(&world.emulator.org()).await.len();
     println!(
@@ -267,31 +266,18 @@ async fn killed_syncs_go_on(bulk: &'static str) {
         // Moments of the whole sync: each attempt lives for a part of what a whole one takes.
         while killed < kills {
             let time = Duration::from_micros(draw.below(clean.as_micros() as u64 / 3));
-            let ended = !world.kill_after(&name, time);
-            dump(&world, &format!("attempt {killed} {time:?}"));
-            if ended {
+            if !world.kill_after(&name, time) {
                 break;
             }
             killed += 1;
         }
         world.sync(&name);
-        dump(&world, "last");
         let (used, deaths) = (world.emulator.log().api_calls(), killed - before);
         println!("round {round}: {deaths} kills, {used} API calls");
         assert_equal(&world, &name).await;
         let jobs = if bulk == "always" { IN_FLIGHT * JOB } else { 0 };
         let most = calls + deaths * (IN_FLIGHT + BEGINNING + jobs);
         assert!(used <= most, "round {round}: {used} calls with {deaths} kills; a clean run takes {calls}");
-    }
-}
-
-fn dump(world: &World, what: &str) {
-    static SEEN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    let seen = SEEN.load(std::sync::atomic::Ordering::Relaxed);
-    println!("== {what}");
-    for e in world.emulator.log().entries().iter().filter(|e| e.sequence > seen) {
-        println!("   {e:?}");
-        SEEN.store(e.sequence, std::sync::atomic::Ordering::Relaxed);
     }
 }
 

@@ -86,6 +86,8 @@ pub(super) struct Enrichment {
     pieces: HashMap<String, Vec<Piece>>,
     /// Rows of activities whose people came in several answers, by their number on the page: the row's text with all of them.
     pub(super) whole: HashMap<usize, String>,
+    /// Whether the links of the notes are among the pieces.
+    linked: bool,
     /// The earliest row for which something was put off.
     pub(super) incomplete: Option<Timestamp>,
 }
@@ -100,6 +102,13 @@ impl Enrichment {
     pub(super) fn links(&self, id: &str) -> Vec<&str> {
         let links = self.pieces(id).iter().filter(|piece| piece.role == Role::Link);
         links.filter_map(|piece| cell(piece.json(), "LinkedEntityId")).collect()
+    }
+
+    /// Parts with what belongs to these rows.
+    pub(super) fn split(&mut self, heads: &[Option<Head<'_>>]) -> Self {
+        let ids = heads.iter().flatten().filter_map(Head::id);
+        let pieces = ids.filter_map(|id| self.pieces.remove_entry(&*widened(&id))).collect();
+        Self { pieces, linked: self.linked, ..Self::default() }
     }
 
     /// Files the records of a page under the id in one of their cells.
@@ -121,15 +130,15 @@ pub(super) fn cell<'j>(json: &'j str, field: &str) -> Option<&'j str> {
 }
 
 impl Reader {
-    /// Fetches what belongs to the rows of a page. What this user may not see is left out.
+    /// Fetches what belongs to the rows of a page and is not yet found. What this user may not see is left out.
     pub(super) async fn enrich(
         &self,
         usage: &mut Usage,
         selection: &Selection,
         page: &QueryPage,
         heads: &[Option<Head<'_>>],
+        mut found: Enrichment,
     ) -> Result<Enrichment, Error> {
-        let mut found = Enrichment::default();
         match selection.source {
             Source::Event => self.people(usage, selection, page, heads, &mut found).await?,
             Source::TaskEngagement => {
@@ -139,14 +148,27 @@ impl Reader {
                 self.related(usage, &mut found, Role::EmailMessage, &emails).await?;
             }
             Source::ContentNote => {
-                let ids: Vec<String> =
-                    heads.iter().flatten().filter_map(Head::id).map(|id| id.into_owned()).collect();
-                self.related(usage, &mut found, Role::Link, &ids).await?;
+                self.link(usage, &mut found, heads).await?;
                 self.bodies(usage, selection, heads, &mut found).await?;
             }
             _ => {}
         }
         Ok(found)
+    }
+
+    /// What notes are linked to, unless that is known.
+    pub(super) async fn link(
+        &self,
+        usage: &mut Usage,
+        found: &mut Enrichment,
+        heads: &[Option<Head<'_>>],
+    ) -> Result<(), Error> {
+        if !std::mem::replace(&mut found.linked, true) {
+            let ids: Vec<String> =
+                heads.iter().flatten().filter_map(Head::id).map(|id| id.into_owned()).collect();
+            self.related(usage, found, Role::Link, &ids).await?;
+        }
+        Ok(())
     }
 
     /// Records of another object that name these ids.

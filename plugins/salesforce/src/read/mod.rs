@@ -8,6 +8,7 @@ mod enrich;
 mod facts;
 mod fetch;
 mod head;
+mod held;
 mod matching;
 mod rows;
 pub(crate) mod select;
@@ -31,10 +32,12 @@ use crate::objects::MapContext;
 use batch::{Absent, Clock, Ready};
 use bulk::{Jobs, Place, Way};
 pub(crate) use enrich::is_hidden;
+use enrich::Enrichment;
 use facts::Facts;
 pub(crate) use facts::Needs;
 pub(crate) use fetch::unavailable;
 use fetch::{Ask, PageSize, unreadable};
+use held::{Held, Rest};
 pub(crate) use matching::Wanted;
 use select::Selection;
 use source::Source;
@@ -55,6 +58,7 @@ pub(crate) struct Reader {
     facts: Facts,
     clock: Clock,
     absent: Absent,
+    held: Held,
     jobs: Jobs,
     selections: Mutex<HashMap<(Source, bool), Arc<Selection>>>,
 }
@@ -83,6 +87,7 @@ impl Reader {
             facts,
             clock: Clock::default(),
             absent: Absent::default(),
+            held: Held::default(),
             jobs: Jobs::default(),
             selections: Mutex::default(),
         }
@@ -189,7 +194,14 @@ impl Reader {
         }
         let usual = self.config.limits.batch_size.or((source == Source::ContentNote).then_some(NOTES));
         let ask = Ask { shape: part.shape, since, size: PageSize::of(part.page_size, usual) };
-        let fetched = self.fetch(usage, ask, ready.pages.remove(&source), cursor).await?;
+        let kept = if part.shape == Shape::Full { self.held.take(usage, cursor) } else { None };
+        let (mut fetched, mut found) = match kept {
+            Some(Rest { fetched, links }) => (fetched, links),
+            None => {
+                let ready = ready.pages.remove(&source);
+                (self.fetch(usage, ask, ready, cursor).await?, Enrichment::default())
+            }
+        };
         if undecided && ask.size.limit.is_none() && cursor.window.is_none() {
             *cursor.total.get_or_insert_default() += fetched.page.total_size;
         }
@@ -197,7 +209,8 @@ impl Reader {
             self.clock.set(now);
             cursor.marks.entry(source).or_insert(now);
         }
-        let converted = self.convert(usage, part.shape, &fetched, rows).await?;
+        let rest = self.put_off(usage, part.shape, &mut fetched, &mut found).await?;
+        let converted = self.convert_with(usage, part.shape, &fetched, found, rows).await?;
         cursor.incomplete = [cursor.incomplete, converted.incomplete].into_iter().flatten().min();
         let moved = converted.last.is_some();
         if let Some(last) = converted.last {
@@ -207,6 +220,10 @@ impl Reader {
             (cursor.full, cursor.window) = (false, None);
             cursor.way = Some(Way::Bulk(Place::default()));
             return Ok(Left::Rows);
+        }
+        if let Some(rest) = rest {
+            self.held.keep(usage, cursor, rest);
+            return Ok(Left::Later);
         }
         cursor.locator = fetched.page.next;
         if cursor.locator.is_some() {

@@ -34,6 +34,18 @@ impl Reader {
         fetched: &Fetched,
         rows: &mut Vec<Row>,
     ) -> Result<Converted, Error> {
+        self.convert_with(usage, shape, fetched, Enrichment::default(), rows).await
+    }
+
+    /// The same, where some of what belongs to the rows has been fetched before.
+    pub(super) async fn convert_with(
+        &self,
+        usage: &mut Usage,
+        shape: Shape,
+        fetched: &Fetched,
+        found: Enrichment,
+        rows: &mut Vec<Row>,
+    ) -> Result<Converted, Error> {
         let Fetched { page, selection } = fetched;
         let heads: Vec<Option<Head<'_>>> = page.rows().map(Head::read).collect();
         let mut converted = Converted {
@@ -52,7 +64,7 @@ impl Reader {
         if heads.is_empty() {
             return Ok(converted);
         }
-        let enrichment = self.enrich(usage, selection, page, &heads).await?;
+        let enrichment = self.enrich(usage, selection, page, &heads, found).await?;
         converted.incomplete = enrichment.incomplete;
         let context = self.facts.context(&self.client, usage, selection, &heads).await?;
         let mut decoder = Decoder::new(selection.source, &selection.classes, &context);
