@@ -44,6 +44,8 @@ pub fn decode(remote: &RemoteRecord, kind: ObjectKind, cx: &MapContext) -> Resul
 
 /// Does to a remote record what a write asks, and what Salesforce then does of its own accord: it computes flags from
 /// labels, an activity's account from what the activity is about, and the people of an activity from its first person.
+/// Code and text of a state or country say the same: one that is written takes the other along. Which text belongs to a
+/// code only the org knows, so here the other is empty.
 #[must_use]
 pub fn apply(remote: &RemoteRecord, write: &Encoded, cx: &MapContext) -> RemoteRecord {
     let mut after = remote.clone();
@@ -55,6 +57,11 @@ pub fn apply(remote: &RemoteRecord, write: &Encoded, cx: &MapContext) -> RemoteR
         }
     }
     let wrote = |field: &str| write.fields.iter().any(|(name, _)| name == field);
+    for (field, _) in &write.fields {
+        if let Some(other) = other_half(field, after.sobject, cx).filter(|other| !wrote(other)) {
+            after.remove(&other);
+        }
+    }
     match after.sobject {
         "Opportunity" if wrote("StageName") => {
             after.remove("IsClosed");
@@ -83,6 +90,16 @@ pub fn apply(remote: &RemoteRecord, write: &Encoded, cx: &MapContext) -> RemoteR
         change(&mut after, "ContentDocumentLink", "LinkedEntityId", &related.add, &related.remove);
     }
     after
+}
+
+/// The code for a text of a state or country, and the text for a code, in an org that has such codes.
+fn other_half(field: &str, sobject: &str, cx: &MapContext) -> Option<String> {
+    let is_part = |name: &str| name.ends_with("State") || name.ends_with("Country");
+    match field.strip_suffix("Code") {
+        Some(text) if is_part(text) => Some(text.to_owned()),
+        None if is_part(field) => Some(format!("{field}Code")).filter(|code| cx.has_field(sobject, code)),
+        _ => None,
+    }
 }
 
 /// The relations of an activity: its first person is one of them.

@@ -181,13 +181,16 @@ enum Touched {
 }
 
 /// The rows of a batch in waves: a row that must come after another is in a later wave. That is so when both write the
-/// same record, and when one deletes what the other refers to.
+/// same record, and when one deletes what the other refers to. A deletion that takes other records with it comes after
+/// all changes before it: which records those are, and from which of them a change frees a record, only Salesforce knows.
 pub(super) fn waves(operations: &[WriteOperation]) -> Vec<Vec<usize>> {
     let mut waves: Vec<Vec<usize>> = Vec::new();
     // The wave after the last one that wrote, deleted or named a record.
     let mut written: HashMap<Touched, usize> = HashMap::new();
     let mut deleted: HashMap<String, usize> = HashMap::new();
     let mut named: HashMap<String, usize> = HashMap::new();
+    // The wave after the last one that changed what a deletion might take along.
+    let mut changed = 0;
     for (row, operation) in operations.iter().enumerate() {
         let target = target(operation);
         let references = references(operation);
@@ -198,7 +201,13 @@ pub(super) fn waves(operations: &[WriteOperation]) -> Vec<Vec<usize>> {
         let deletes = matches!(operation, WriteOperation::Delete { .. });
         if let (true, Some(Touched::Record(id))) = (deletes, &target) {
             wave = wave.max(named.get(id).copied().unwrap_or(0));
+            if takes_others(operation) {
+                wave = wave.max(changed);
+            }
             deleted.insert(id.clone(), wave + 1);
+        }
+        if !deletes && (!matches!(operation, WriteOperation::Create { .. }) || !references.is_empty()) {
+            changed = changed.max(wave + 1);
         }
         if let Some(target) = target {
             written.insert(target, wave + 1);
@@ -215,6 +224,12 @@ pub(super) fn waves(operations: &[WriteOperation]) -> Vec<Vec<usize>> {
         }
     }
     waves
+}
+
+/// Whether this deletes a record whose children Salesforce deletes with it.
+fn takes_others(operation: &WriteOperation) -> bool {
+    use ObjectKind::{Account, Contact, Lead, Opportunity};
+    matches!(operation, WriteOperation::Delete { kind: Account | Contact | Lead | Opportunity, .. })
 }
 
 fn target(operation: &WriteOperation) -> Option<Touched> {

@@ -167,7 +167,7 @@ async fn each_row_of_a_mixed_batch_has_its_outcome_in_order() {
     );
     assert_eq!(error(0).fields()[0].pointer, "/last_name");
     created(&outcomes[1]);
-    assert!(matches!(outcomes[2].status, OutcomeStatus::Updated));
+    assert!(matches!(outcomes[2].status, OutcomeStatus::Updated), "{:?}", outcomes[2]);
     assert!(matches!(outcomes[3].status, OutcomeStatus::Deleted));
     // The account was deleted before, as the batch says.
     assert_eq!(

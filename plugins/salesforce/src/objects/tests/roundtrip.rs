@@ -272,3 +272,23 @@ fn remote_fields_are_listed_with_their_classes() {
     let tier = ("Tier__c".to_owned(), "\"gold\"".to_owned());
     assert_eq!(remote_fields(&account), [tier, ("Score__c".to_owned(), "1.50".to_owned())]);
 }
+
+#[test]
+fn a_state_or_country_by_name_takes_the_place_of_one_by_code_and_back() {
+    let pure = Pure(rich_cx());
+    let contact = |state: &str, country: &str| {
+        let json = format!(
+            "{{\"last_name\":\"Feig\",\"addresses\":\
+             [{{\"state\":\"{state}\",\"country\":\"{country}\",\"address_type\":\"MAILING\"}}]}}"
+        );
+        let id = r#"{"Id":"003ak000003dQCGAA2"}"#;
+        let mut contact = Record::from(super::read::<unicrm_core::Contact>(Source::Contact, id));
+        RecordPatch::from_json(ObjectKind::Contact, &json).expect("a patch").apply_to(&mut contact);
+        as_read(&pure, &contact)
+    };
+    let all = [("CA", "US"), ("California", "United States"), ("Ontario", "Canada"), ("ON", "CA")];
+    for (before, after) in all.iter().flat_map(|before| all.iter().map(move |after| (before, after))) {
+        let (before, after) = (contact(before.0, before.1), contact(after.0, after.1));
+        pure.put_get_strictly(&before, &difference(&before, &after, u32::MAX));
+    }
+}
