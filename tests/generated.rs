@@ -98,6 +98,10 @@ fn generated_mapping_pages_are_current() {
 mod faults_auth_rows;
 #[path = "../plugins/salesforce/tests/bulk/fault_rows.rs"]
 mod faults_bulk_rows;
+#[path = "../plugins/salesforce/tests/faults_requests_rows.rs"]
+mod faults_requests_rows;
+#[path = "../plugins/salesforce/tests/writing/fault_rows.rs"]
+mod faults_writing_rows;
 
 #[test]
 fn generated_faults_of_signing_in_are_current() {
@@ -111,6 +115,22 @@ fn generated_faults_of_bulk_jobs_are_current() {
     let head = "# Faults of Bulk jobs\n\nWhat real orgs show when records are read by Bulk jobs, what the Salesforce plugin \
                 does about it, and the test in `plugins/salesforce/tests/bulk` that shows it.";
     check("faults-bulk.md", &faults(head, faults_bulk_rows::ROWS));
+}
+
+#[test]
+fn generated_faults_of_requests_are_current() {
+    let head = "# Faults of requests\n\nWhat real orgs show when a quota is used up, when there are too many requests, and on the \
+                way there and back, what the Salesforce plugin does about it, and the test that shows it: in \
+                `plugins/salesforce/tests/faults_requests.rs`, or in `bulk/faults.rs` and `writing/rows.rs` beside it, or in \
+                `plugins/salesforce/src/api`.";
+    check("faults-requests.md", &faults(head, faults_requests_rows::ROWS));
+}
+
+#[test]
+fn generated_faults_of_writing_are_current() {
+    let head = "# Faults of writing\n\nWhat real orgs show when records are written, what the Salesforce plugin does about it, \
+                and the test in `plugins/salesforce/tests/writing` that shows it.";
+    check("faults-writing.md", &faults(head, faults_writing_rows::ROWS));
 }
 
 /// A page of faults: what happens, what is done, and the test.

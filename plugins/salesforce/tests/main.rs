@@ -9,6 +9,8 @@ mod custom_fields;
 mod faults;
 mod faults_auth;
 mod faults_auth_rows;
+mod faults_requests;
+mod faults_requests_rows;
 mod permission_set;
 mod random;
 mod reading;
