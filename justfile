@@ -86,7 +86,7 @@ scale MANY="1000000" FEW="10000":
 
 # Mutants of the mapping files that no test notices.
 mutants *ARGS:
-    cargo mutants -p unicrm-salesforce -f 'plugins/salesforce/src/objects/*.rs' --timeout 120 {{ARGS}}
+    cargo mutants -p unicrm-salesforce -f 'plugins/salesforce/src/objects/**/*.rs' --timeout 120 {{ARGS}} -- --lib objects
 
 # Fuzzes one target for some seconds (needs a nightly toolchain and cargo-fuzz): soql_builder, sosl_builder, wire, soql_parser.
 fuzz TARGET SECONDS="60":

@@ -470,6 +470,7 @@ fn what_an_engagement_is_about_is_written_unless_a_seed_names_it_otherwise() {
     assert_eq!(remote.get("WhatId").map(Json::as_str), Some("\"0066g00000CYNqKAAX\""));
     let without = event(r#""AccountId":"0016g00000CYNqKAAX""#);
     assert_eq!(encode(&without, &cx()).get("AccountId").map(Json::as_str), Some("\"0016g00000CYNqKAAX\""));
+    assert_eq!(encode(&without, &cx()).get("WhatId").map(Json::as_str), Some("\"0016g00000CYNqKAAX\""));
 }
 
 #[test]

@@ -45,7 +45,9 @@ fn a_classic_note_has_one_parent() {
     };
     // Where the unified note has a place for the parent, that is where it is written; a lead has none.
     assert!(under("0036g00000BdtE7AAJ").contains("ParentId belongs to a unified field"));
-    assert!(under("00Q6g00000D3CNyEAN").contains("Note.ParentId = \"00Q6g00000D3CNyEAN\""));
+    let of_a_lead = under("00Q6g00000D3CNyEAN");
+    assert!(of_a_lead.contains("Note.ParentId = \"00Q6g00000D3CNyEAN\""), "{of_a_lead}");
+    assert!(!of_a_lead.contains("refused"), "{of_a_lead}");
 }
 
 #[test]
