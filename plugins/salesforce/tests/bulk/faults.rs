@@ -268,14 +268,15 @@ async fn result_page_order_and_parallel() {
     let linked = Linked::with_contacts(550).await;
     let one_page = order(&linked, &ALWAYS.replace("\"bulk_records\":100", "\"bulk_records\":10000")).await;
     linked.emulator.log().clear();
-    // The first page comes last of the two that are fetched at once.
-    let late = Fault::Delay { milliseconds: 1_500 };
+    // Of the two that are fetched at once the first to arrive comes last, however busy the machine is.
+    let late = Fault::Delay { milliseconds: 3_000 };
     linked.emulator.faults().add(FaultRule::new(Resource::BulkResults, late).after(1));
     assert_eq!(order(&linked, ALWAYS).await, one_page);
     let log = linked.emulator.log().entries();
     let pages: Vec<_> = log.iter().filter(|entry| entry.path.ends_with("/results")).collect();
     assert_eq!(pages.len(), one_page.len().div_ceil(100), "each page is fetched once");
-    assert!(pages[0].faults.is_empty() && !pages[1].faults.is_empty(), "two at once: {pages:?}");
+    let delayed = pages.iter().position(|page| !page.faults.is_empty());
+    assert!(delayed.is_some_and(|at| at > 0), "two at once: {pages:?}");
 }
 
 /// Faults of the way that pass.
