@@ -145,9 +145,10 @@ impl TransportError {
             TransportErrorKind::Refused => {
                 (ErrorKind::InvalidConfig, "Check the URLs and the allowed hosts of this linked account.")
             }
-            TransportErrorKind::Connect => {
-                (ErrorKind::Unavailable, "Check the network, the proxy settings and the host name.")
-            }
+            TransportErrorKind::Connect => (
+                ErrorKind::Unavailable,
+                "Check the network, the proxy settings and the host name. Certificates are checked against the system's authorities, or those of SSL_CERT_FILE.",
+            ),
             TransportErrorKind::Lost | TransportErrorKind::Timeout | TransportErrorKind::IncompleteBody => {
                 (ErrorKind::Unavailable, "Try again later.")
             }

@@ -282,14 +282,15 @@ impl fmt::Debug for Token {
 /// ```
 /// use std::time::Duration;
 /// use unicrm_http::RefreshPolicy;
-/// let policy = RefreshPolicy { lease: Duration::from_secs(60), ..RefreshPolicy::default() };
-/// assert!(policy.refresh_timeout < policy.lease);
+/// let policy = RefreshPolicy { lease: Duration::from_secs(30), ..RefreshPolicy::default() };
+/// assert!(policy.refresh_timeout > policy.lease);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshPolicy {
-    /// How long a process that refreshes keeps the others waiting; after it they take over.
+    /// How long a process that refreshes keeps the others waiting after its last sign of life; then they take over.
     pub lease: Duration,
-    /// How long one refresh may take; less than the lease.
+    /// How long one refresh may take, all attempts together. What the remote has rotated is lost when its answer is given up,
+    /// so this is longer than any transport waits; the lease is renewed meanwhile.
     pub refresh_timeout: Duration,
     /// A token that ends within this time is refreshed before it is used.
     pub expiry_margin: Duration,
@@ -301,7 +302,7 @@ impl Default for RefreshPolicy {
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(60),
-            refresh_timeout: Duration::from_secs(45),
+            refresh_timeout: Duration::from_secs(1_800),
             expiry_margin: Duration::from_secs(60),
             cool_down: Duration::from_secs(60),
         }

@@ -1,12 +1,14 @@
 //! The seam between the plugins and the network.
 
 use std::fmt;
-use std::sync::Once;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls_platform_verifier::BuilderVerifierExt;
 use unicrm_core::{Error, ErrorKind, Result};
 
 use crate::body::BodyStream;
@@ -71,10 +73,11 @@ impl ReqwestTransport {
     /// # Errors
     /// [`ErrorKind::Internal`] if TLS cannot be set up.
     pub fn new(config: &ClientConfig) -> Result<Self> {
-        install_crypto_provider();
+        let tls = tls()?;
         let builder = || {
             // Decompression is ours (mislabelled gzip, bounded expansion), and so are redirects (no token leaves).
             reqwest::ClientBuilder::new()
+                .tls_backend_preconfigured(tls.clone())
                 .no_gzip()
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
@@ -86,9 +89,7 @@ impl ReqwestTransport {
         let build = |builder: reqwest::ClientBuilder| {
             builder.build().map_err(|error| {
                 Error::new(ErrorKind::Internal, "the HTTP client could not be set up")
-                    .with_advice(
-                        "Check the user agent, the proxy settings and the system's root certificates.",
-                    )
+                    .with_advice("Check the user agent and the proxy settings.")
                     .with_source(error.without_url())
             })
         };
@@ -154,16 +155,48 @@ fn kind_of(error: &reqwest::Error) -> TransportErrorKind {
 
 /// The library's error prints the URL with its query: it is taken out before anybody can.
 fn caused(kind: TransportErrorKind, target: &str, error: reqwest::Error) -> TransportError {
-    TransportError::at(kind, target).with_source(error.without_url())
+    let untrusted = tls_error(&error).map(ToString::to_string);
+    let failure = TransportError::at(kind, target).with_source(error.without_url());
+    match untrusted {
+        Some(why) => failure.with_detail(why),
+        None => failure,
+    }
 }
 
-/// The TLS library panics without a process-wide provider; a host that installed its own keeps it.
-fn install_crypto_provider() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // An error means that somebody else installed one in between, which is as good.
-            drop(rustls::crypto::ring::default_provider().install_default());
-        }
-    });
+/// What TLS did not like, such as a certificate of an authority that nobody here knows.
+fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    // An I/O error does not name what it carries as its source.
+    let carried = error.downcast_ref().and_then(std::io::Error::get_ref);
+    match carried {
+        Some(carried) => tls_error(carried),
+        None => tls_error(error.source()?),
+    }
+}
+
+/// How every client of the process checks certificates: against the system's, which are read once. Reading them anew for each
+/// transport costs a short-lived one more than its requests do.
+fn tls() -> Result<rustls::ClientConfig> {
+    static CONFIG: Mutex<Option<rustls::ClientConfig>> = Mutex::new(None);
+    let mut config = CONFIG.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(config) = &*config {
+        return Ok(config.clone());
+    }
+    // A host that installed its own provider keeps it.
+    let provider = CryptoProvider::get_default().cloned();
+    let built = rustls::ClientConfig::builder_with_provider(
+        provider.unwrap_or_else(|| Arc::new(ring::default_provider())),
+    )
+    .with_safe_default_protocol_versions()
+    .and_then(BuilderVerifierExt::with_platform_verifier)
+    .map_err(|error| {
+        Error::new(ErrorKind::Internal, "TLS could not be set up")
+            .with_advice("Check the system's root certificates (SSL_CERT_FILE, SSL_CERT_DIR).")
+            .with_source(error)
+    })?;
+    let mut built = built.with_no_client_auth();
+    built.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config.insert(built).clone())
 }

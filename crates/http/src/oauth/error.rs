@@ -115,7 +115,8 @@ impl OAuthError {
                     || *status == 429
                     || matches!(code.as_str(), "server_error" | "temporarily_unavailable" | "slow_down")
             }
-            Self::Unavailable { status, .. } => *status >= 500 || matches!(status, 408 | 420 | 429),
+            // 406 is what an overloaded edge says of requests that it takes at other times.
+            Self::Unavailable { status, .. } => *status >= 500 || matches!(status, 406 | 408 | 420 | 429),
             Self::Unreadable(_) => true,
             Self::Transport(error) => matches!(
                 error.kind(),

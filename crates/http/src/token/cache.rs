@@ -1,6 +1,7 @@
 //! One refresh for everybody: within the process by a lock, across processes by a lease in the credential store.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -314,13 +315,9 @@ impl Shared {
         }
     }
 
-    async fn refresh(&self, gate: &mut Gate, cause: &Cause, leased: StoredCredentials) -> Result<Saved> {
+    async fn refresh(&self, gate: &mut Gate, cause: &Cause, mut leased: StoredCredentials) -> Result<Saved> {
         self.usage.count_refresh();
-        let refresh = self.refresher.refresh(&leased.credentials);
-        let outcome = tokio::time::timeout(self.policy.refresh_timeout, refresh).await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Unavailable, "the authorization server took too long"))
-        });
-        match outcome {
+        match self.refreshed(&mut leased).await {
             Ok(refreshed) => {
                 let unsaved = Unsaved { refreshed, base: leased.credentials.clone() };
                 let saved = self.save(gate, unsaved, leased).await?;
@@ -340,6 +337,35 @@ impl Shared {
                 self.release(leased).await;
                 Err(error.with_operation("token refresh"))
             }
+        }
+    }
+
+    /// Refreshes, and renews the lease for as long as that takes: the remote may have rotated the refresh token already, so
+    /// neither is the answer given up early nor does another process begin meanwhile.
+    async fn refreshed(&self, leased: &mut StoredCredentials) -> Result<Refreshed> {
+        let credentials = leased.credentials.clone();
+        let mut refresh = pin!(self.refresher.refresh(&credentials));
+        let begun = Instant::now();
+        loop {
+            if let Ok(outcome) = tokio::time::timeout(self.policy.lease / 3, &mut refresh).await {
+                return outcome;
+            }
+            if begun.elapsed() >= self.policy.refresh_timeout {
+                return Err(Error::new(ErrorKind::Unavailable, "the authorization server took too long"));
+            }
+            self.extend(leased).await;
+        }
+    }
+
+    /// Keeps the others waiting for another while.
+    async fn extend(&self, leased: &mut StoredCredentials) {
+        let mut credentials = leased.credentials.clone();
+        Lease::new(self.owner, self.policy.lease).write(&mut credentials);
+        match self.store.compare_and_swap(leased.version, credentials.clone()).await {
+            Ok(Swap::Stored { version }) => *leased = StoredCredentials { version, credentials },
+            // Somebody has linked the account anew, or the store fails: what the refresh brings is worked in when it comes.
+            Ok(Swap::Conflict(_)) => {}
+            Err(error) => tracing::warn!(%error, "the lease for refreshing could not be renewed"),
         }
     }
 

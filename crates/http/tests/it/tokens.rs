@@ -237,6 +237,22 @@ async fn a_refresh_that_has_begun_is_stored_even_if_nobody_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_refresh_is_waited_for_by_all_and_what_it_rotated_is_stored() {
+    let store = memory(linked());
+    let remote = Arc::new(Remote { takes: Duration::from_secs(70), ..Remote::default() });
+    let processes = [cache(&store, &remote), cache(&store, &remote)];
+    let old = processes[0].get().await.unwrap();
+    remote.expire_session();
+    for token in join_all(processes.iter().map(|tokens| tokens.refresh_if(&old))).await {
+        assert_eq!(token.unwrap().secret().expose_secret(), "a1");
+    }
+    assert_eq!(remote.refreshes(), 1);
+    let stored = store.load().await.unwrap().credentials;
+    assert_eq!(text(&stored, names::REFRESH_TOKEN), "r1");
+    assert!(stored.get(names::REFRESH_LEASE).is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn tokens_that_were_stored_during_a_refresh_win() {
     let (store, remote) = (memory(linked()), slow_remote());
     let tokens = cache(&store, &remote);
