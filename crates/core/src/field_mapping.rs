@@ -1,6 +1,7 @@
 //! Field mappings: a remote field of one linked account, lifted to a field with a name and a type of its own.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -291,16 +292,16 @@ impl FieldMapping {
     /// The field is looked for among the record's remote fields, then in its raw form.
     #[must_use]
     pub fn source(&self, record: &Record, raw: &RawRecord) -> Option<Json> {
+        self.find(record, &Pieces::of(raw))
+    }
+
+    fn find(&self, record: &Record, pieces: &Pieces<'_>) -> Option<Json> {
         let (object, name) = self.object_and_field();
-        let shown =
-            |(path, _): &(&str, &str)| object.is_none_or(|object| path.rsplit('/').next() == Some(object));
-        // Without an object, the record's own piece counts and none of those that came along with it.
-        let mut piece = raw.pieces().filter(shown).take(1);
         if object.is_some() {
-            return piece.find_map(|(_, json)| member(json, name));
+            return pieces.member(object, name);
         }
         let among = record.remote_fields().iter().find(|field| field.key() == Some(name));
-        among.map(|field| field.value.clone()).or_else(|| piece.find_map(|(_, json)| member(json, name)))
+        among.map(|field| field.value.clone()).or_else(|| pieces.member(None, name))
     }
 
     fn object_and_field(&self) -> (Option<&str>, &str) {
@@ -311,10 +312,33 @@ impl FieldMapping {
     }
 }
 
-/// A member of a JSON object, as it is written.
-fn member(json: &str, name: &str) -> Option<Json> {
-    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(json).ok()?;
-    members.get(name).map(|value| Json::from(*value))
+/// A raw record for several mappings: each of its pieces is taken apart once, when it is first asked for.
+struct Pieces<'r>(Vec<Piece<'r>>);
+
+struct Piece<'r> {
+    object: Option<&'r str>,
+    json: &'r str,
+    /// None of what is no JSON object.
+    members: OnceCell<Option<BTreeMap<Cow<'r, str>, &'r RawValue>>>,
+}
+
+impl<'r> Pieces<'r> {
+    fn of(raw: &'r RawRecord) -> Self {
+        let pieces = raw.pieces().map(|(path, json)| Piece {
+            object: path.rsplit('/').next(),
+            json,
+            members: OnceCell::new(),
+        });
+        Self(pieces.collect())
+    }
+
+    /// A member of an object's piece, as it is written. Without an object, the record's own piece counts and none of those
+    /// that came along with it.
+    fn member(&self, object: Option<&str>, name: &str) -> Option<Json> {
+        let piece = self.0.iter().find(|piece| object.is_none() || piece.object == object)?;
+        let members = piece.members.get_or_init(|| serde_json::from_str(piece.json).ok());
+        members.as_ref()?.get(name).map(|value| Json::from(*value))
+    }
 }
 
 impl FieldMappings {
@@ -334,9 +358,10 @@ impl FieldMappings {
     /// ```
     #[must_use]
     pub fn lift(mappings: &[FieldMapping], record: &Record, raw: &RawRecord) -> Option<Self> {
+        let pieces = Pieces::of(raw);
         let mut lifted = None::<Self>;
         for mapping in mappings.iter().filter(|mapping| mapping.kind == record.kind()) {
-            let value = mapping.source(record, raw).and_then(|value| mapping.ty.lift(&value));
+            let value = mapping.find(record, &pieces).and_then(|value| mapping.ty.lift(&value));
             let targets = &mut lifted.get_or_insert_default().linked_account_defined_targets;
             targets.insert(mapping.name.clone(), value.unwrap_or_else(|| Json::of(&())));
         }

@@ -11,7 +11,7 @@ use crate::provider::{
 };
 use crate::{
     CustomObjectClass, CustomOperation, CustomPage, CustomRead, CustomWrite, Error, ErrorKind, FieldType,
-    Object, ObjectKind, ObjectPatch, Outcome, RecordPatch, Result, Value,
+    Object, ObjectKind, ObjectPatch, Outcome, RecordPatch, RemoteId, Result, Value,
 };
 
 /// A provider that refuses what its capabilities do not declare, and checks what comes back.
@@ -122,19 +122,16 @@ impl Guard {
     fn merge(
         &self,
         operation: &'static str,
-        checks: Vec<Result<()>>,
+        refused: Vec<Option<Outcome>>,
         report: WriteReport,
     ) -> Result<WriteReport> {
-        let asked = checks.iter().filter(|check| check.is_ok()).count();
+        let asked = refused.iter().filter(|refusal| refusal.is_none()).count();
         if report.outcomes.len() != asked {
             let message = format!("{} outcomes came for {asked} rows", report.outcomes.len());
             return Err(self.defect(operation, message));
         }
         let mut written = report.outcomes.into_iter();
-        let outcomes = checks.into_iter().filter_map(|check| match check {
-            Ok(()) => written.next(),
-            Err(error) => Some(Outcome::failed(error)),
-        });
+        let outcomes = refused.into_iter().filter_map(|refusal| refusal.or_else(|| written.next()));
         Ok(WriteReport::new(outcomes.collect()).with_usage(report.usage))
     }
 
@@ -170,6 +167,13 @@ impl Guard {
             error.with_field(pointer, "no record with this unified id is known here")
         }))
     }
+}
+
+/// The outcome of a row that is not passed on, with the record that it names.
+fn refusal(check: Result<()>, remote_id: Option<&RemoteId>) -> Option<Outcome> {
+    let mut outcome = Outcome::failed(check.err()?);
+    outcome.remote_id = remote_id.cloned();
+    Some(outcome)
 }
 
 /// Pointers of the single references that have no remote id.
@@ -249,14 +253,17 @@ impl Provider for Guard {
     }
 
     async fn write(&self, request: WriteRequest) -> Result<WriteReport> {
-        let checks: Vec<Result<()>> =
-            request.operations.iter().map(|operation| self.check_operation(operation)).collect();
+        let refused: Vec<Option<Outcome>> = request
+            .operations
+            .iter()
+            .map(|operation| refusal(self.check_operation(operation), operation.remote_id()))
+            .collect();
         let allowed = WriteRequest {
             operations: request
                 .operations
                 .into_iter()
-                .zip(&checks)
-                .filter(|(_, check)| check.is_ok())
+                .zip(&refused)
+                .filter(|(_, refusal)| refusal.is_none())
                 .map(|(operation, _)| operation)
                 .collect(),
             allow_duplicates: request.allow_duplicates,
@@ -266,7 +273,7 @@ impl Provider for Guard {
         } else {
             self.named("write", self.inner.write(allowed).await)?
         };
-        self.merge("write", checks, report)
+        self.merge("write", refused, report)
     }
 
     async fn changes(&self, request: ChangesRequest) -> Result<ChangesPage> {
@@ -302,17 +309,20 @@ impl Provider for Guard {
     }
 
     async fn custom_write(&self, request: CustomWrite) -> Result<WriteReport> {
-        let checks: Vec<Result<()>> =
-            request.operations.iter().map(|operation| self.check_custom(operation)).collect();
+        let refused: Vec<Option<Outcome>> = request
+            .operations
+            .iter()
+            .map(|operation| refusal(self.check_custom(operation), operation.remote_id()))
+            .collect();
         let mut allowed = CustomWrite::new([]).allow_duplicates(request.allow_duplicates);
-        let rows = request.operations.into_iter().zip(&checks).filter(|(_, check)| check.is_ok());
+        let rows = request.operations.into_iter().zip(&refused).filter(|(_, refusal)| refusal.is_none());
         allowed.operations = rows.map(|(operation, _)| operation).collect();
         let report = if allowed.operations.is_empty() {
             WriteReport::new(Vec::new())
         } else {
             self.named("custom_write", self.inner.custom_write(allowed).await)?
         };
-        self.merge("custom_write", checks, report)
+        self.merge("custom_write", refused, report)
     }
 
     async fn send(&self, request: RawRequest) -> Result<RawResponse> {
@@ -379,8 +389,8 @@ mod tests {
             CustomOperation::create("C", BTreeMap::new()),
         ];
         let outcomes = guard.custom_write(CustomWrite::new(rows)).await.unwrap().outcomes;
-        let ids = outcomes.iter().map(|row| row.remote_id.as_ref().map(crate::RemoteId::as_str));
-        assert_eq!(ids.collect::<Vec<_>>(), [Some("A"), None, Some("C")]);
+        let ids = outcomes.iter().map(|row| row.remote_id.as_ref().map(RemoteId::as_str));
+        assert_eq!(ids.collect::<Vec<_>>(), [Some("A"), Some("1"), Some("C")]);
         assert_eq!(outcomes[1].error().map(Error::kind), Some(ErrorKind::Unsupported));
     }
 }

@@ -244,4 +244,13 @@ impl CustomOperation {
             | Self::Delete { class, .. } => class,
         }
     }
+
+    /// The record that it names by its remote id.
+    #[must_use]
+    pub fn remote_id(&self) -> Option<&RemoteId> {
+        match self {
+            Self::Update { remote_id, .. } | Self::Delete { remote_id, .. } => Some(remote_id),
+            Self::Create { .. } | Self::Upsert { .. } => None,
+        }
+    }
 }

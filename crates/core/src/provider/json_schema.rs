@@ -240,22 +240,26 @@ fn part(members: &[(&'static str, Value, bool)]) -> Value {
 /// Takes into account what the remote says of the field that a unified one stands for.
 fn narrow(value: &mut Value, ty: FieldType, entry: &FieldSchema) {
     if ty == FieldType::Text {
-        if let Some(length) = entry.length {
-            set(value, "maxLength", length.into());
-        }
-        let offered = offered(&entry.picklist);
-        if !offered.is_empty() {
-            set(value, if entry.restricted { "enum" } else { "examples" }, offered.into());
-        }
+        narrow_text(value, entry);
     }
     if let Some(description) = &entry.description {
         set(value, "description", description.as_str().into());
     }
 }
 
+/// How long a text may be, and which ones the remote offers.
+fn narrow_text(value: &mut Value, field: &FieldSchema) {
+    if let Some(length) = field.length {
+        set(value, "maxLength", length.into());
+    }
+    let offered = offered(&field.picklist);
+    if !offered.is_empty() {
+        set(value, if field.restricted { "enum" } else { "examples" }, offered.into());
+    }
+}
+
 /// A value of a remote field.
 fn remote_value(field: &FieldSchema) -> Value {
-    let offered = offered(&field.picklist);
     let mut value = match field.format {
         FieldFormat::Number if field.scale == Some(0) => json!({"type": "integer"}),
         FieldFormat::Number => json!({"type": "number"}),
@@ -265,6 +269,7 @@ fn remote_value(field: &FieldSchema) -> Value {
         FieldFormat::Datetime => json!({"type": "string", "pattern": DATETIME}),
         FieldFormat::List => {
             let mut item = json!({"type": "string"});
+            let offered = offered(&field.picklist);
             if field.restricted && !offered.is_empty() {
                 set(&mut item, "enum", offered.into());
             }
@@ -272,12 +277,7 @@ fn remote_value(field: &FieldSchema) -> Value {
         }
         _ => {
             let mut text = json!({"type": "string"});
-            if let Some(length) = field.length {
-                set(&mut text, "maxLength", length.into());
-            }
-            if !offered.is_empty() {
-                set(&mut text, if field.restricted { "enum" } else { "examples" }, offered.into());
-            }
+            narrow_text(&mut text, field);
             text
         }
     };

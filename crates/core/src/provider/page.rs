@@ -265,7 +265,8 @@ impl Gone {
 ///
 /// ```
 /// use unicrm_core::GoneReason;
-/// assert_ne!(GoneReason::Deleted, GoneReason::NotVisible);
+/// assert_eq!(GoneReason::NotVisible.as_str(), "not_visible");
+/// assert_eq!(GoneReason::MergedInto("00Q2".into()).survivor(), Some(&"00Q2".into()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -276,6 +277,27 @@ pub enum GoneReason {
     MergedInto(RemoteId),
     /// This user does not see it any more; it may still exist.
     NotVisible,
+}
+
+impl GoneReason {
+    /// The name in `snake_case`, as columns and exports have it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::MergedInto(_) => "merged",
+            Self::NotVisible => "not_visible",
+        }
+    }
+
+    /// The record that lives on; none unless it was merged into one.
+    #[must_use]
+    pub const fn survivor(&self) -> Option<&RemoteId> {
+        match self {
+            Self::MergedInto(survivor) => Some(survivor),
+            Self::Deleted | Self::NotVisible => None,
+        }
+    }
 }
 
 /// The raw record: the remote's own JSON, in one piece or several (a meeting and its invitees).

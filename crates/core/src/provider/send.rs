@@ -69,9 +69,9 @@ impl fmt::Debug for RawRequest {
 pub struct RawResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The headers, names in lower case.
+    /// The headers, names in lower case; without those that say how the body was packed.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body, unpacked.
     pub body: Vec<u8>,
     /// What it cost.
     pub usage: Usage,

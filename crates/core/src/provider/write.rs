@@ -107,6 +107,16 @@ impl WriteOperation {
             Self::Convert(_) => ObjectKind::Lead,
         }
     }
+
+    /// The record that it names by its remote id.
+    #[must_use]
+    pub fn remote_id(&self) -> Option<&RemoteId> {
+        match self {
+            Self::Update { remote_id, .. } | Self::Delete { remote_id, .. } => Some(remote_id),
+            Self::Convert(convert) => Some(&convert.remote_id),
+            Self::Create { .. } | Self::Upsert { .. } => None,
+        }
+    }
 }
 
 /// A remote field that identifies a record, with its value.
