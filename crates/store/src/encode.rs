@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
 use unicrm_core::{
-    Json, ObjectKind, Record, RemoteField, RemoteFieldClass, RemoteFieldClassRef, RemoteId, Value,
+    GoneReason, Json, ObjectKind, Record, RemoteField, RemoteFieldClass, RemoteFieldClassRef, RemoteId, Value,
 };
 
 use crate::layout::{DELETED_FLAG, Field, Shape};
@@ -122,7 +122,9 @@ impl RowBuffer {
     }
 
     /// The hash of the columns and of why the record is gone.
-    pub(crate) fn hash(&self, gone: &[&str]) -> Hash {
+    pub(crate) fn hash(&self, gone: Option<&GoneReason>) -> Hash {
+        let why = gone.map(|reason| [reason.as_str(), reason.survivor().map_or("", RemoteId::as_str)]);
+        let gone = why.as_ref().map_or(&[][..], |why| &why[..]);
         let mut layout = Vec::with_capacity(9 * (self.cells.len() + gone.len()));
         let mut add = |tag: u8, number: u64| {
             layout.push(tag);

@@ -137,6 +137,14 @@ pub enum KeySource {
     File(PathBuf),
     /// This file; it is made when it is not there and nothing is encrypted yet.
     FileOrNew(PathBuf),
+    /// This file; as long as it is not there, the earlier one for what is encrypted already. It is made when nothing is
+    /// encrypted yet.
+    FileOrEarlier {
+        /// Where the key is looked for first.
+        file: PathBuf,
+        /// Where it may lie from before.
+        earlier: PathBuf,
+    },
     /// What the environment said cannot be used: the error comes when the key is needed.
     Unusable(Error),
 }
@@ -149,15 +157,16 @@ impl KeySource {
         Self::choose(std::env::var_os(KEY_VARIABLE), std::env::var_os(FILE_VARIABLE), default_file)
     }
 
-    /// The same, where there may be no place for a file: then the environment must say.
+    /// The same with another default; none where there is no place for a file: then the environment must say.
     #[cfg(feature = "postgres")]
-    pub(crate) fn from_env_or(default_file: Option<PathBuf>) -> Self {
-        let somewhere = default_file.is_some();
-        match Self::from_env(default_file.unwrap_or_default()) {
-            Self::FileOrNew(_) if !somewhere => Self::Unusable(
-                Error::new(ErrorKind::InvalidConfig, "there is no place for a key file: HOME is not set")
-                    .with_advice("give the key in UNICRM_KEY, or a file in UNICRM_KEY_FILE"),
-            ),
+    pub(crate) fn from_env_or(default: Option<Self>) -> Self {
+        match Self::from_env(PathBuf::new()) {
+            Self::FileOrNew(_) => default.unwrap_or_else(|| {
+                Self::Unusable(
+                    Error::new(ErrorKind::InvalidConfig, "there is no place for a key file: HOME is not set")
+                        .with_advice("give the key in UNICRM_KEY, or a file in UNICRM_KEY_FILE"),
+                )
+            }),
             found => found,
         }
     }
@@ -170,6 +179,10 @@ impl KeySource {
         match self {
             Self::Key(key) => Ok(key.clone()),
             Self::File(path) | Self::FileOrNew(path) => MasterKey::read_file(path),
+            Self::FileOrEarlier { file, earlier } if !file.exists() && earlier.exists() => {
+                MasterKey::read_file(earlier)
+            }
+            Self::FileOrEarlier { file, .. } => MasterKey::read_file(file),
             Self::Unusable(error) => Err(error.clone()),
         }
     }
@@ -219,35 +232,48 @@ impl Keyring {
             KeySource::Key(key) => key.clone(),
             KeySource::File(path) => MasterKey::read_file(path)?,
             KeySource::Unusable(error) => return Err(error.clone().into()),
-            KeySource::FileOrNew(path) if path.exists() => MasterKey::read_file(path)?,
-            KeySource::FileOrNew(path) => {
-                if !may_make()? {
-                    let message = format!(
-                        "credentials are stored, but the key file {} that opens them is missing",
-                        path.display()
-                    );
-                    return Err(Error::new(ErrorKind::InvalidConfig, message)
-                        .with_advice(
-                            "bring the file back, or set UNICRM_KEY_FILE or UNICRM_KEY to the key; without it the \
-                             accounts must be unlinked and linked again",
-                        )
-                        .into());
-                }
-                let key = MasterKey::generate()?;
-                if let Some(folder) = path.parent() {
-                    // What cannot be made here cannot be written into either, and that error names the file.
-                    drop(std::fs::create_dir_all(folder));
-                }
-                key.write_file(path)?;
-                lock(&self.warnings).push(format!(
-                    "a new key was written to {}: it opens the stored credentials, so keep it safe and apart from \
-                     copies of the database, or give your own in {KEY_VARIABLE} or {FILE_VARIABLE}",
-                    path.display()
-                ));
-                key
-            }
+            KeySource::FileOrNew(file) => self.of_file(file, None, may_make)?,
+            KeySource::FileOrEarlier { file, earlier } => self.of_file(file, Some(earlier), may_make)?,
         };
         *known = Some(key.clone());
+        Ok(key)
+    }
+
+    fn of_file<E: From<Error>>(
+        &self,
+        file: &Path,
+        earlier: Option<&PathBuf>,
+        may_make: impl FnOnce() -> std::result::Result<bool, E>,
+    ) -> std::result::Result<MasterKey, E> {
+        if file.exists() {
+            return Ok(MasterKey::read_file(file)?);
+        }
+        if !may_make()? {
+            if let Some(earlier) = earlier.filter(|earlier| earlier.exists()) {
+                return Ok(MasterKey::read_file(earlier)?);
+            }
+            let message = format!(
+                "credentials are stored, but the key file {} that opens them is missing",
+                file.display()
+            );
+            return Err(Error::new(ErrorKind::InvalidConfig, message)
+                .with_advice(
+                    "bring the file back, or set UNICRM_KEY_FILE or UNICRM_KEY to the key; without it the accounts \
+                     must be unlinked and linked again",
+                )
+                .into());
+        }
+        let key = MasterKey::generate()?;
+        if let Some(folder) = file.parent() {
+            // What cannot be made here cannot be written into either, and that error names the file.
+            drop(std::fs::create_dir_all(folder));
+        }
+        key.write_file(file)?;
+        lock(&self.warnings).push(format!(
+            "a new key was written to {}: it opens the stored credentials, so keep it safe and apart from copies of the \
+             database, or give your own in {KEY_VARIABLE} or {FILE_VARIABLE}",
+            file.display()
+        ));
         Ok(key)
     }
 

@@ -1,12 +1,14 @@
 //! Field mappings on the way into the store, and over what is in it already.
 
 use serde::Serialize;
-use unicrm_core::{FieldMapping, GoneReason, RawRecord, Record, RemoteData, Result, Row, Value};
+use unicrm_core::{
+    FieldMapping, FieldMappings, Json, RawRecord, Record, RemoteData, Result, Row, Value, from_json,
+};
 
 use crate::StoredRecord;
 use crate::encode::{ClassNumbers, Classes, Hash, RowBuffer};
 use crate::layout::Field;
-use crate::page::{reason_text, remote_data};
+use crate::page::remote_data;
 
 /// What became of a page of records that were made anew from their raw form.
 ///
@@ -21,13 +23,15 @@ pub struct Projection {
     pub seen: u64,
     /// Records that are different now.
     pub changed: u64,
+    /// Records without a raw form, in which a mapped field was nowhere to be found: it keeps the value that it had.
+    pub left: u64,
     /// Whether those were the last ones.
     pub done: bool,
 }
 
 impl Default for Projection {
     fn default() -> Self {
-        Self { seen: 0, changed: 0, done: true }
+        Self { seen: 0, changed: 0, left: 0, done: true }
     }
 }
 
@@ -64,22 +68,30 @@ fn raw_of(pieces: &[RemoteData]) -> RawRecord {
     raw
 }
 
-/// The columns of a record that its mapped fields change.
+/// A stored record whose mapped fields were made anew.
 pub(crate) struct Projected {
+    /// The columns that are different now; none when the record is as it was.
+    pub(crate) columns: Option<Columns>,
+    /// Whether a mapped field was nowhere to be found, because the record has no raw form.
+    pub(crate) left: bool,
+}
+
+/// The columns of a record that its mapped fields change.
+pub(crate) struct Columns {
     /// The mapped fields as JSON; none without any.
     pub(crate) field_mappings: Option<String>,
     /// The hash of all columns as they are then.
     pub(crate) content_hash: Hash,
 }
 
-/// Makes the mapped fields of a stored record anew. It must have been read with everything. None when they are as they were.
+/// Makes the mapped fields of a stored record anew. It must have been read with everything.
 pub(crate) fn project<N: ClassNumbers>(
     stored: StoredRecord,
     mappings: &[FieldMapping],
     fields: &[Field],
     buffer: &mut RowBuffer,
     classes: &mut Classes<N>,
-) -> Result<Option<Projected>, N::Error>
+) -> Result<Projected, N::Error>
 where
     N::Error: From<unicrm_core::Error>,
 {
@@ -88,22 +100,35 @@ where
     let raw = raw_of(remote_data(&record));
     record.set("field_mappings", None)?;
     record.set_field_mappings(mappings, &raw)?;
+    let left = raw.is_empty() && keep(&mut record, mappings, before.as_deref())?;
     let after = field_mappings(&record);
     if before == after {
-        return Ok(None);
+        return Ok(Projected { columns: None, left });
     }
     buffer.encode(fields, &record, stored.gone.is_some(), classes)?;
-    let content_hash = match stored.gone.map(|gone| gone.reason) {
-        None => buffer.hash(&[]),
-        Some(reason) => {
-            let survivor = match &reason {
-                GoneReason::MergedInto(survivor) => survivor.as_str(),
-                _ => "",
-            };
-            buffer.hash(&[reason_text(&reason), survivor])
+    let content_hash = buffer.hash(stored.gone.as_ref().map(|gone| &gone.reason));
+    Ok(Projected { columns: Some(Columns { field_mappings: after, content_hash }), left })
+}
+
+/// Gives the mapped fields that a record without a raw form does not show the values back that they had. Whether there
+/// are such fields.
+fn keep(record: &mut Record, mappings: &[FieldMapping], before: Option<&str>) -> Result<bool> {
+    let nothing = RawRecord::default();
+    let unknown: Vec<&FieldMapping> = mappings
+        .iter()
+        .filter(|mapping| mapping.kind == record.kind() && mapping.source(record, &nothing).is_none())
+        .collect();
+    if let (Some(before), Some(lifted)) = (before, field_mappings(record)) {
+        let before: FieldMappings = from_json(before)?;
+        let mut lifted: FieldMappings = from_json(&lifted)?;
+        for mapping in &unknown {
+            if let Some(value) = before.linked_account_defined_targets.get(&mapping.name) {
+                lifted.linked_account_defined_targets.insert(mapping.name.clone(), value.clone());
+            }
         }
-    };
-    Ok(Some(Projected { field_mappings: after, content_hash }))
+        record.set("field_mappings", Some(Value::Json(Json::of(&lifted).as_str().into())))?;
+    }
+    Ok(!unknown.is_empty())
 }
 
 fn field_mappings(record: &Record) -> Option<String> {

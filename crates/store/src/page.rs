@@ -33,10 +33,7 @@ impl Tombstone {
             Some(before) if weight(before) > weight(&gone.reason) => before.clone(),
             _ => gone.reason.clone(),
         };
-        let survivor = match &reason {
-            GoneReason::MergedInto(survivor) => Some(survivor.as_str().to_owned()),
-            _ => None,
-        };
+        let survivor = reason.survivor().map(|survivor| survivor.as_str().to_owned());
         Self { reason, at, survivor }
     }
 }
@@ -74,16 +71,6 @@ pub(crate) fn remote_data(record: &Record) -> &[RemoteData] {
         Record::Stage(object) => &object.remote_data,
         Record::Task(object) => &object.remote_data,
         Record::User(object) => &object.remote_data,
-    }
-}
-
-/// How `gone_reason` spells it.
-pub(crate) fn reason_text(reason: &GoneReason) -> &'static str {
-    match reason {
-        GoneReason::MergedInto(_) => "merged",
-        GoneReason::NotVisible => "not_visible",
-        // Whatever core adds has no more to say than this.
-        _ => "deleted",
     }
 }
 

@@ -86,8 +86,8 @@ fn unwrap(master: &MasterKey, account: LinkedAccountId, sealed: &Sealed) -> Resu
     if sealed.master_key != master.fingerprint() {
         return Err(Error::new(ErrorKind::InvalidConfig, "this master key does not open the stored credentials")
             .with_advice(
-                "set UNICRM_KEY or UNICRM_KEY_FILE to the key that was in use when the account was linked, or link it \
-                 again",
+                "set UNICRM_KEY or UNICRM_KEY_FILE to the key that was in use when the account was linked; if it is \
+                 lost, unlink the account and link it again",
             ));
     }
     let place = associated_data(account, "data_key", sealed.key_version);

@@ -1,19 +1,20 @@
 //! The contract of a store, by concern. SQLite is one; which one it is does not show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use unicrm_core::{
-    CredentialStore, FieldMapping, LinkedAccountId, ObjectKind, RawRecord, RecordPatch, Result, SearchRequest,
+    CredentialStore, FieldMapping, LinkedAccountId, ObjectKind, RawRecord, RecordPatch, RemoteId, Result,
+    SearchRequest,
 };
 use uuid::Uuid;
 
 use crate::{
     AccountStatus, Checkpoint, Epoch, Include, LinkRequest, LinkedAccount, ListPage, ListRequest, MasterKey,
-    PageCommit, PageReport, Projection, RecordCounts, RejectedRow, SnapshotEnd, StoredRecord,
+    PageCommit, PageReport, Projection, RecordCounts, RejectedRow, SnapshotEnd, StoredRecord, references,
 };
 
 /// The local copy. All its methods are in the traits by concern.
@@ -129,9 +130,27 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// The raw record as the remote sent it, for another projection; none when the record is not here.
     async fn raw(&self, kind: ObjectKind, id: Uuid) -> Result<Option<RawRecord>>;
 
-    /// Fills in the remote ids of references that a patch gives by unified id, as far as the linked account has their
+    /// The remote ids of these records, as far as the linked account has them; of tombstones too.
+    async fn remote_ids(
+        &self,
+        account: LinkedAccountId,
+        records: Vec<(ObjectKind, Uuid)>,
+    ) -> Result<HashMap<(ObjectKind, Uuid), RemoteId>>;
+
+    /// Fills in the remote ids of references that patches give by unified id, as far as the linked account has their
     /// records. The guard of core refuses those that stay open, by name.
-    async fn resolve_references(&self, account: LinkedAccountId, patch: &mut RecordPatch) -> Result<()>;
+    async fn resolve_references(
+        &self,
+        account: LinkedAccountId,
+        patches: &mut [&mut RecordPatch],
+    ) -> Result<()> {
+        let open: Vec<_> = patches.iter_mut().flat_map(|patch| references::unresolved(patch)).collect();
+        if !open.is_empty() {
+            let known = self.remote_ids(account, open).await?;
+            patches.iter_mut().for_each(|patch| references::fill(patch, &known));
+        }
+        Ok(())
+    }
 }
 
 /// The field mappings of linked accounts, and the records that they change.

@@ -73,7 +73,8 @@ on_every_store! {
         what_is_committed_is_mapped_and_a_second_time_changes_nothing,
         records_are_made_anew_without_the_remote_and_only_what_differs_moves,
         an_interrupted_projection_goes_on_where_it_was,
-        a_projection_shows_no_record_to_a_snapshot;
+        a_projection_shows_no_record_to_a_snapshot,
+        a_record_without_its_raw_form_keeps_its_mapped_values;
     model:
         the_store_is_what_the_pages_said;
     records:
@@ -87,7 +88,8 @@ on_every_store! {
     roundtrip:
         what_was_stored_is_read_back_equal,
         a_list_of_references_keeps_its_remote_ids,
-        the_raw_record_comes_back_as_it_came;
+        the_raw_record_comes_back_as_it_came,
+        a_record_without_a_place_for_its_raw_form_is_read_all_the_same;
     search:
         a_number_is_found_in_any_notation_and_an_address_in_any_case,
         words_are_found_by_their_beginnings_in_contacts_leads_and_accounts,

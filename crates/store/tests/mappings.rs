@@ -1,7 +1,10 @@
 //! Field mappings: over what is committed, and over what is in the store already.
 
-use serde_json::Value as Json;
-use unicrm_core::{FieldMapping, Gone, GoneReason, LiveRow, MappedType, ObjectKind, RawRecord, Record, Row};
+use serde_json::{Value as Json, json};
+use unicrm_core::{
+    FieldMapping, Gone, GoneReason, LiveRow, MappedType, ObjectKind, RawRecord, Record, RemoteField,
+    RemoteFieldClass, Row,
+};
 use unicrm_store::{Epoch, Include, LinkedAccount, ListRequest, PageCommit, Store, StoredRecord};
 
 use crate::place::Place;
@@ -142,4 +145,41 @@ pub(crate) async fn a_projection_shows_no_record_to_a_snapshot(place: Place) {
     store.set_field_mapping(account.id, mapping("tier", "Tier__c", MappedType::Text)).await.unwrap();
     assert_eq!(project(&*store, &account, 10).await, (3, 3));
     assert_eq!(store.finish_snapshot(epoch, KIND, None).await.unwrap().gone, 1);
+}
+
+/// What cannot be made again is not given up.
+pub(crate) async fn a_record_without_its_raw_form_keeps_its_mapped_values(place: Place) {
+    let (store, account, epoch) = linked(&place).await;
+    store.set_field_mapping(account.id, mapping("tier", "Tier__c", MappedType::Text)).await.unwrap();
+    let mut shown = row("0030002", "\"gold\"", "2");
+    if let Record::Contact(contact) = &mut shown.record {
+        let mut class = RemoteFieldClass::default();
+        class.remote_key_name = Some("Tier__c".to_owned());
+        contact.remote_fields = vec![RemoteField::new(class.into(), unicrm_core::Json::text("gold"))];
+    }
+    commit(&*store, epoch, rows(2).into_iter().chain([Row::Live(shown)]).collect()).await;
+    place.meddle("UPDATE contacts SET raw = NULL WHERE remote_id <> '0030000'").await;
+    let targets =
+        async || -> Vec<Json> { all(&*store).await.iter().map(|stored| lifted(&stored.record)).collect() };
+    let step = async || {
+        let step = store.project(account.id, KIND, 10).await.unwrap();
+        (step.seen, step.changed, step.left)
+    };
+
+    store.set_field_mapping(account.id, mapping("score", "Score__c", MappedType::Number)).await.unwrap();
+    assert_eq!(step().await, (3, 3, 2));
+    let without = json!({"tier": "gold", "score": null});
+    assert_eq!(targets().await, [json!({"tier": "gold", "score": 0}), without.clone(), without]);
+
+    // A remote field needs no raw form; where nothing has the value, it stays as it was.
+    assert!(store.remove_field_mapping(account.id, KIND, "score").await.unwrap());
+    store.set_field_mapping(account.id, mapping("tier", "Tier__c", MappedType::List)).await.unwrap();
+    assert_eq!(step().await, (3, 3, 1));
+    let list = json!({"tier": ["gold"]});
+    assert_eq!(targets().await, [list.clone(), json!({"tier": "gold"}), list]);
+
+    // A mapping that is taken away takes its values along.
+    assert!(store.remove_field_mapping(account.id, KIND, "tier").await.unwrap());
+    assert_eq!(step().await, (3, 3, 0));
+    assert_eq!(targets().await, [Json::Null, Json::Null, Json::Null]);
 }

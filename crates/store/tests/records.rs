@@ -179,7 +179,7 @@ pub(crate) async fn references_of_a_patch_are_resolved_within_the_linked_account
     };
     let resolve = async |of| {
         let mut patch = RecordPatch::from(patch());
-        store.resolve_references(of, &mut patch).await.unwrap();
+        store.resolve_references(of, &mut [&mut patch]).await.unwrap();
         match patch {
             RecordPatch::Contact(patch) => patch,
             other => panic!("{other:?}"),
@@ -191,13 +191,15 @@ pub(crate) async fn references_of_a_patch_are_resolved_within_the_linked_account
     assert!(resolved.owner.value().unwrap().remote_id().is_none());
     assert_eq!(remote_id(&resolve(other.id).await.account), None);
 
+    // Of several patches at once, each gets its own.
     commit(&*store, epoch, vec![live("003", "Feig")]).await;
     let mut call = Engagement::default();
     call.contacts = vec![Ref::unified(Id::<Contact>::compute(account.id, "003"))];
-    let mut patch = RecordPatch::from_record(call.into());
-    store.resolve_references(account.id, &mut patch).await.unwrap();
-    let RecordPatch::Engagement(patch) = patch else { panic!("{patch:?}") };
-    assert_eq!(patch.contacts.value().unwrap()[0].remote_id(), Some(&"003".into()));
+    let (mut call, mut other) = (RecordPatch::from_record(call.into()), RecordPatch::from(patch()));
+    store.resolve_references(account.id, &mut [&mut call, &mut other]).await.unwrap();
+    let (RecordPatch::Engagement(call), RecordPatch::Contact(other)) = (call, other) else { panic!() };
+    assert_eq!(call.contacts.value().unwrap()[0].remote_id(), Some(&"003".into()));
+    assert_eq!(remote_id(&other.account), Some("001".into()));
 }
 
 pub(crate) async fn remote_fields_share_their_class_and_come_only_when_asked_for(place: Place) {

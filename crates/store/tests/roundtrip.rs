@@ -227,3 +227,18 @@ pub(crate) async fn the_raw_record_comes_back_as_it_came(place: Place) {
     assert!(get(Include::default()).await.is_empty());
     assert!(store.raw(ObjectKind::Contact, Uuid::nil()).await.unwrap().is_none());
 }
+
+pub(crate) async fn a_record_without_a_place_for_its_raw_form_is_read_all_the_same(place: Place) {
+    use unicrm_core::{EngagementType, RawRecord};
+    let (store, account, epoch) = crate::linked(&place).await;
+    let mut call = EngagementType::default();
+    call.remote_id = Some("Task:Call".into());
+    call.name = Some("Call".to_owned());
+    let raw = RawRecord::new("/picklist", r#"{"value":"Call"}"#);
+    let rows = vec![Row::Live(LiveRow::new(call).with_raw(raw.clone()))];
+    store.commit_page(PageCommit::new(epoch, ObjectKind::EngagementType, rows)).await.unwrap();
+    let id = compute_id(account.id, ObjectKind::EngagementType, "Task:Call");
+    let stored = store.get(ObjectKind::EngagementType, id, Include::everything()).await.unwrap().unwrap();
+    assert_eq!(stored.record.get("name"), Some(Value::Text("Call".into())));
+    assert_eq!(store.raw(ObjectKind::EngagementType, id).await.unwrap().unwrap(), raw);
+}

@@ -80,11 +80,13 @@ impl Upstream for Memory {
         self.0.put(record)
     }
 
-    async fn touch(&self, kind: ObjectKind, remote_id: &RemoteId) {
-        let rows =
-            self.0.read_page(ReadPart::new(kind, unicrm_core::Scope::Ids(vec![remote_id.clone()]))).await;
+    async fn touch(&self, kind: ObjectKind) -> RemoteId {
+        let remote_id = self.live_ids(kind).await.pop_first().expect("a record");
+        let part = ReadPart::new(kind, unicrm_core::Scope::Ids(vec![remote_id.clone()]));
+        let rows = self.0.read_page(part).await;
         let Row::Live(row) = rows.expect("a page").rows.remove(0) else { panic!("{remote_id} is not live") };
         self.0.put(row.record);
+        remote_id
     }
 
     async fn delete(&self, kind: ObjectKind, remote_id: &RemoteId) {

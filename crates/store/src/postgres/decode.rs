@@ -14,7 +14,9 @@ use super::exact::Exact;
 use super::failure::{Done, Failure};
 use super::instant::Instant;
 use super::schema::{Table, table};
-use crate::decode::{StoredField, gone_reason, missing_class, resolve_list, set_remote_fields};
+use crate::decode::{
+    StoredField, gone_reason, has_remote_data, missing_class, resolve_list, set_remote_fields,
+};
 use crate::layout::{Field, Shape};
 use crate::text::parse_timestamp;
 use crate::{Include, StoredGone, StoredRecord, raw};
@@ -131,7 +133,9 @@ fn head(cells: &Cells<'_>, mut record: Record) -> Done<StoredRecord> {
     let modified_at = ours("modified_at", 5)?;
     record.set("id", Some(Value::Id(row.try_get(2)?)))?;
     record.set("remote_id", Some(Value::Text(row.try_get::<&str, _>(3)?.into())))?;
-    if let Some(packed) = row.try_get::<Option<&[u8]>, _>(10)? {
+    if let Some(packed) = row.try_get::<Option<&[u8]>, _>(10)?
+        && has_remote_data(record.kind())
+    {
         let data = raw::unpack(packed)?.to_remote_data();
         record.set("remote_data", Some(Value::Json(Json::of(&data).as_str().into())))?;
     }

@@ -190,11 +190,14 @@ async fn project_page(
     let mut numbered = Classes::new(Numbers(numbers.collect()));
 
     let seen = records.len() as u64;
+    let mut page = Projection { seen, done: seen < u64::from(limit), ..Projection::default() };
     let last = records.last().map_or(after, |(pk, _)| *pk);
     let (mut keys, mut mapped, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
     let mut buffer = RowBuffer::default();
     for (pk, stored) in records {
-        if let Some(new) = project(stored, &mappings, &table.fields, &mut buffer, &mut numbered)? {
+        let projected = project(stored, &mappings, &table.fields, &mut buffer, &mut numbered)?;
+        page.left += u64::from(projected.left);
+        if let Some(new) = projected.columns {
             keys.push(pk);
             mapped.push(new.field_mappings);
             hashes.push(new.content_hash);
@@ -216,7 +219,7 @@ async fn project_page(
             .execute(&mut *connection)
             .await?;
     }
-    let page = Projection { seen, changed: keys.len() as u64, done: seen < u64::from(limit) };
+    page.changed = keys.len() as u64;
     let sql = if page.done {
         "DELETE FROM projections WHERE linked_account = $1 AND kind = $2 AND after <= $3"
     } else {

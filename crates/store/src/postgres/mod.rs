@@ -125,7 +125,7 @@ impl PostgresOptions {
 impl PostgresStore {
     /// Opens the database that a URL names (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) and makes its tables when they
     /// are not there. The master key comes from where the environment says, else from a file in the user's folder of
-    /// settings, named after host and database; see [`KeySource::from_env`].
+    /// settings, named after host, database and schema; see [`KeySource::from_env`].
     ///
     /// The tables lie in the schema that the connection works in; `?options[search_path]=NAME` chooses another. What the
     /// URL leaves out comes from `PGHOST`, `PGUSER`, `PGPASSWORD` and their kin.
@@ -213,7 +213,7 @@ impl fmt::Debug for PostgresStore {
 
 /// Where the master key of the database that a URL names is.
 pub(crate) fn key_source(url: &str) -> Result<KeySource> {
-    Ok(KeySource::from_env_or(default_key_file(&parse(url)?)))
+    Ok(KeySource::from_env_or(default_key(&parse(url)?)))
 }
 
 /// Makes one connection, whose errors are told as they are, and brings the schema up to date.
@@ -249,15 +249,31 @@ fn describe(options: &PgConnectOptions) -> String {
     format!("postgres://{user}@{place}/{}", options.get_database().unwrap_or(user))
 }
 
-/// The key file of a database: in the user's folder of settings, as there is no file for it to lie beside. None without
-/// such a folder.
-fn default_key_file(options: &PgConnectOptions) -> Option<PathBuf> {
+/// The key file of a store: in the user's folder of settings, as there is no file for it to lie beside. None without such
+/// a folder. Several stores may be in one database, in a schema each; before they were told apart, they had one file.
+fn default_key(options: &PgConnectOptions) -> Option<KeySource> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let folder = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
+    let plain = |text: &str| -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' };
+        text.chars().map(plain).collect()
+    };
     let database = options.get_database().unwrap_or_else(|| options.get_username());
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' };
-    let name = format!("postgres-{}-{}-{database}", options.get_host(), options.get_port());
-    Some(folder.join("unicrm").join(format!("{}.key", name.chars().map(plain).collect::<String>())))
+    let database = plain(&format!("postgres-{}-{}-{database}", options.get_host(), options.get_port()));
+    let file = |name: &str| folder.join("unicrm").join(format!("{name}.key"));
+    Some(match schema(options) {
+        None => KeySource::FileOrNew(file(&database)),
+        Some(schema) => KeySource::FileOrEarlier {
+            file: file(&format!("{database}+{}", plain(schema))),
+            earlier: file(&database),
+        },
+    })
+}
+
+/// The schema that a connection is told to work in; none where that is the usual one.
+fn schema(options: &PgConnectOptions) -> Option<&str> {
+    let (_, value) = options.get_options()?.rsplit_once("search_path=")?;
+    value.split_whitespace().next().filter(|schema| *schema != "public")
 }
 
 #[cfg(test)]
@@ -280,9 +296,23 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_is_named_after_the_database() {
-        let options = parse("postgres://u@db.example.com/a%2Fb").unwrap();
-        let file = default_key_file(&options).expect("this machine has a home");
-        assert!(file.ends_with("unicrm/postgres-db.example.com-5432-a_b.key"), "{}", file.display());
+    fn a_key_file_is_named_after_database_and_schema() {
+        let of = |url: &str| default_key(&parse(url).unwrap()).expect("this machine has a home");
+        let database = "unicrm/postgres-db.example.com-5432-a_b.key";
+        for url in [
+            "postgres://u@db.example.com/a%2Fb",
+            "postgres://u@db.example.com/a%2Fb?options[search_path]=public",
+        ] {
+            let KeySource::FileOrNew(file) = of(url) else { panic!("{url}") };
+            assert!(file.ends_with(database), "{}", file.display());
+        }
+        for url in [
+            "postgres://u@db.example.com/a%2Fb?options[search_path]=crm+2&options[geqo]=off",
+            "postgres://u@db.example.com/a%2Fb?options=-c%20search_path%3Dcrm%5C%202",
+        ] {
+            let KeySource::FileOrEarlier { file, earlier } = of(url) else { panic!("{url}") };
+            assert!(file.ends_with("unicrm/postgres-db.example.com-5432-a_b+crm_.key"), "{}", file.display());
+            assert!(earlier.ends_with(database), "{}", earlier.display());
+        }
     }
 }

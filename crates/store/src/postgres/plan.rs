@@ -16,7 +16,7 @@ use super::schema::{Table, table};
 use crate::PageReport;
 use crate::encode::{ClassNumbers, Classes, Hash, RowBuffer, hash_of};
 use crate::layout::DELETED_FLAG;
-use crate::page::{Account, Tombstone, identify, reason_text, remote_data, whole_sentence};
+use crate::page::{Account, Tombstone, identify, remote_data, whole_sentence};
 use crate::raw::Packer;
 use crate::text::{parse_timestamp, timestamp};
 
@@ -259,10 +259,7 @@ impl Planner {
 
         let mut cells = RowBuffer::default();
         cells.encode(&table.fields, record, tombstone.is_some(), &mut self.classes)?;
-        let content_hash = match &tombstone {
-            None => cells.hash(&[]),
-            Some(gone) => cells.hash(&[reason_text(&gone.reason), gone.survivor.as_deref().unwrap_or("")]),
-        };
+        let content_hash = cells.hash(tombstone.as_ref().map(|gone| &gone.reason));
         let stamp = row.stamp.map(timestamp);
         let frame = self.packer.frame(&row.raw, remote_data(record));
         let source_hash = hash_of(&[stamp.as_deref().unwrap_or("").as_bytes(), frame]);
@@ -479,7 +476,7 @@ fn unfit(kind: ObjectKind, remote_id: &RemoteId) -> Option<Error> {
 fn columns_of(account: Account, kind: ObjectKind, tombstone: &Tombstone) -> Result<GoneColumns> {
     let survivor = tombstone.survivor.as_ref();
     Ok(GoneColumns {
-        reason: reason_text(&tombstone.reason),
+        reason: tombstone.reason.as_str(),
         at: parse_timestamp(&tombstone.at)?,
         survivor: survivor.map(|remote_id| (compute_id(account.id, kind, remote_id), remote_id.clone())),
     })

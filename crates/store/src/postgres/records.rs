@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, PgConnection};
-use unicrm_core::{
-    LinkedAccountId, ObjectKind, RawRecord, RecordPatch, RemoteId, Result, SearchRequest, compute_id,
-};
+use unicrm_core::{LinkedAccountId, ObjectKind, RawRecord, RemoteId, Result, SearchRequest, compute_id};
 use uuid::Uuid;
 
 use super::PostgresStore;
@@ -16,7 +14,7 @@ use super::failure::Done;
 use super::filter::{Parameter, condition};
 use super::schema::table;
 use crate::filter::Condition;
-use crate::{Cursor, Include, ListPage, ListRequest, RecordCounts, Records, StoredRecord, raw, references};
+use crate::{Cursor, Include, ListPage, ListRequest, RecordCounts, Records, StoredRecord, raw};
 
 #[async_trait]
 impl Records for PostgresStore {
@@ -140,34 +138,35 @@ impl Records for PostgresStore {
         .await
     }
 
-    async fn resolve_references(&self, account: LinkedAccountId, patch: &mut RecordPatch) -> Result<()> {
-        let open = references::unresolved(patch);
-        if open.is_empty() {
-            return Ok(());
+    async fn remote_ids(
+        &self,
+        account: LinkedAccountId,
+        records: Vec<(ObjectKind, Uuid)>,
+    ) -> Result<HashMap<(ObjectKind, Uuid), RemoteId>> {
+        let mut of_each = BTreeMap::<ObjectKind, Vec<Uuid>>::new();
+        for (kind, id) in records {
+            of_each.entry(kind).or_default().push(id);
         }
-        let known = self
-            .run(async {
-                let mut transaction = self.reading().await?;
-                let pk = account_pk(&mut transaction, account).await?;
-                let mut known = HashMap::new();
-                for (kind, id) in open {
-                    let sql = format!(
-                        "SELECT remote_id FROM {} WHERE id = $1 AND linked_account = $2",
-                        table(kind).name
-                    );
-                    let remote_id: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
-                        .bind(id)
-                        .bind(pk)
-                        .fetch_optional(&mut *transaction)
-                        .await?;
-                    known.extend(remote_id.map(|remote_id| ((kind, id), RemoteId::from(remote_id))));
-                }
-                transaction.commit().await?;
-                Ok(known)
-            })
-            .await?;
-        references::fill(patch, &known);
-        Ok(())
+        self.run(async {
+            let mut transaction = self.reading().await?;
+            let pk = account_pk(&mut transaction, account).await?;
+            let mut known = HashMap::new();
+            for (kind, ids) in of_each {
+                let sql = format!(
+                    "SELECT id, remote_id FROM {} WHERE id = ANY($1) AND linked_account = $2",
+                    table(kind).name
+                );
+                let found: Vec<(Uuid, String)> = sqlx::query_as(AssertSqlSafe(sql))
+                    .bind(ids)
+                    .bind(pk)
+                    .fetch_all(&mut *transaction)
+                    .await?;
+                known.extend(found.into_iter().map(|(id, remote_id)| ((kind, id), remote_id.into())));
+            }
+            transaction.commit().await?;
+            Ok(known)
+        })
+        .await
     }
 }
 

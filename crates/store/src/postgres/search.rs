@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, PgConnection};
-use unicrm_core::{LinkedAccountId, ObjectKind, Record, Result, Row, SearchRequest};
+use unicrm_core::{LinkedAccountId, ObjectKind, Record, Result, Row, SearchQuery, SearchRequest};
 use unicrm_phone::Region;
 use uuid::Uuid;
 
@@ -109,6 +109,11 @@ impl PostgresStore {
             let account = account_pk(&mut transaction, account).await?;
             let region = region(&mut transaction, account).await?;
             let wanted = matching(&Wanted::of(&request.query, region)?);
+            // Different addresses may have the same key: which of them are meant is seen only in the records.
+            let limit = match request.query {
+                SearchQuery::Email(_) => MOST,
+                _ => request.limit.min(MOST),
+            };
             let mut found = Vec::new();
             for kind in request.kinds.iter().copied().filter(|kind| SEARCHED.contains(kind)) {
                 let sql = format!(
@@ -121,7 +126,7 @@ impl PostgresStore {
                     .bind(&wanted)
                     .bind(account)
                     .bind(kind.as_str())
-                    .bind(i64::from(request.limit.min(MOST)))
+                    .bind(i64::from(limit))
                     .fetch_all(&mut *transaction)
                     .await?;
                 let records = decode(&mut transaction, kind, &rows).await?.records;

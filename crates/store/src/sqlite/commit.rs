@@ -14,7 +14,7 @@ use super::search::Keys;
 use crate::decode::gone_reason;
 use crate::encode::{Classes, Hash, RowBuffer, hash_of};
 use crate::layout::DELETED_FLAG;
-use crate::page::{Account, Tombstone, identify, reason_text, remote_data, whole_sentence};
+use crate::page::{Account, Tombstone, identify, remote_data, whole_sentence};
 use crate::raw::Packer;
 use crate::{PageReport, text};
 
@@ -104,12 +104,7 @@ impl<'c> Committer<'c> {
         let gone = gone.map(|gone| self.tombstone_of(gone, prior.as_ref()));
 
         self.buffer.encode(&table.fields, record, gone.is_some(), &mut self.classes)?;
-        let content_hash = match &gone {
-            None => self.buffer.hash(&[]),
-            Some(gone) => {
-                self.buffer.hash(&[reason_text(&gone.reason), gone.survivor.as_deref().unwrap_or("")])
-            }
-        };
+        let content_hash = self.buffer.hash(gone.as_ref().map(|gone| &gone.reason));
         let stamp = row.stamp.map(text::timestamp);
         let remote_data = remote_data(&row.record);
         let frame = self.packer.frame(&row.raw, remote_data);
@@ -133,7 +128,7 @@ impl<'c> Committer<'c> {
                     ValueRef::Blob(&source_hash),
                     text_ref(stamp.as_deref()),
                     packed.as_deref().map_or(ValueRef::Null, ValueRef::Blob),
-                    text_ref(gone.as_ref().map(|gone| reason_text(&gone.reason))),
+                    text_ref(gone.as_ref().map(|gone| gone.reason.as_str())),
                     text_ref(gone.as_ref().map(|gone| gone.at.as_str())),
                     text_ref(survivor_id.as_deref()),
                     text_ref(survivor),
@@ -207,7 +202,7 @@ impl<'c> Committer<'c> {
                 table.name
             ))?
             .execute(params![
-                reason_text(&tombstone.reason),
+                tombstone.reason.as_str(),
                 tombstone.at,
                 survivor_id,
                 tombstone.survivor,

@@ -13,7 +13,9 @@ use unicrm_core::{
 
 use super::failure::Done;
 use super::schema::Table;
-use crate::decode::{StoredField, gone_reason, missing_class, resolve_list, set_remote_fields};
+use crate::decode::{
+    StoredField, gone_reason, has_remote_data, missing_class, resolve_list, set_remote_fields,
+};
 use crate::layout::{Field, Shape};
 use crate::raw;
 use crate::text::{parse_timestamp, parse_uuid};
@@ -119,7 +121,9 @@ fn head(row: &Row<'_>, mut record: Record) -> Done<StoredRecord> {
     record.set("id", Some(Value::Id(parse_uuid(&row.get::<_, String>(2)?)?)))?;
     record.set("remote_id", Some(Value::Text(row.get::<_, String>(3)?.into())))?;
     let stamp: Option<String> = row.get(6)?;
-    if let Some(packed) = row.get::<_, Option<Vec<u8>>>(10)? {
+    if let Some(packed) = row.get::<_, Option<Vec<u8>>>(10)?
+        && has_remote_data(record.kind())
+    {
         let data = raw::unpack(&packed)?.to_remote_data();
         record.set("remote_data", Some(Value::Json(Json::of(&data).as_str().into())))?;
     }

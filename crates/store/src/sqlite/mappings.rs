@@ -134,7 +134,7 @@ fn project_page(connection: &Connection, account: i64, kind: ObjectKind, limit: 
     let Some(after) = after else { return Ok(Projection::default()) };
     let mappings = of_account(connection, account)?;
     let table = table(kind);
-    let mut page = Projection { seen: 0, changed: 0, done: false };
+    let mut page = Projection { done: false, ..Projection::default() };
     let mut last = after;
     let mut statement = connection.prepare_cached(&format!(
         "{} WHERE linked_account = ?1 AND pk > ?2 ORDER BY pk LIMIT ?3",
@@ -155,7 +155,9 @@ fn project_page(connection: &Connection, account: i64, kind: ObjectKind, limit: 
         let (pk, stored) = decoder.decode(row)?;
         page.seen += 1;
         last = pk;
-        if let Some(new) = project(stored, &mappings, &table.fields, &mut buffer, &mut classes)? {
+        let projected = project(stored, &mappings, &table.fields, &mut buffer, &mut classes)?;
+        page.left += u64::from(projected.left);
+        if let Some(new) = projected.columns {
             page.changed += 1;
             update.execute(params![new.field_mappings, now, new.content_hash, pk])?;
         }

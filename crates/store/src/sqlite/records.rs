@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
-use unicrm_core::{
-    LinkedAccountId, ObjectKind, RawRecord, RecordPatch, RemoteId, Result, SearchRequest, compute_id,
-};
+use unicrm_core::{LinkedAccountId, ObjectKind, RawRecord, RemoteId, Result, SearchRequest, compute_id};
 use uuid::Uuid;
 
 use super::SqliteStore;
@@ -17,7 +15,7 @@ use super::failure::Done;
 use super::filter;
 use super::schema::table;
 use super::search;
-use crate::{Cursor, Include, ListPage, ListRequest, RecordCounts, Records, StoredRecord, raw, references};
+use crate::{Cursor, Include, ListPage, ListRequest, RecordCounts, Records, StoredRecord, raw};
 
 #[async_trait]
 impl Records for SqliteStore {
@@ -128,32 +126,29 @@ impl Records for SqliteStore {
         .await
     }
 
-    async fn resolve_references(&self, account: LinkedAccountId, patch: &mut RecordPatch) -> Result<()> {
-        let open = references::unresolved(patch);
-        if open.is_empty() {
-            return Ok(());
-        }
-        let known = self
-            .read(move |connection| {
-                let transaction = connection.transaction()?;
-                let pk = account_pk(&transaction, account)?;
-                let mut known = HashMap::new();
-                for (kind, id) in open {
-                    let sql = format!(
-                        "SELECT remote_id FROM {} WHERE id = ?1 AND linked_account = ?2",
-                        table(kind).name
-                    );
-                    let remote_id: Option<String> = transaction
-                        .prepare_cached(&sql)?
-                        .query_row((id.to_string(), pk), |row| row.get(0))
-                        .optional()?;
-                    known.extend(remote_id.map(|remote_id| ((kind, id), RemoteId::from(remote_id))));
-                }
-                Ok(known)
-            })
-            .await?;
-        references::fill(patch, &known);
-        Ok(())
+    async fn remote_ids(
+        &self,
+        account: LinkedAccountId,
+        records: Vec<(ObjectKind, Uuid)>,
+    ) -> Result<HashMap<(ObjectKind, Uuid), RemoteId>> {
+        self.read(move |connection| {
+            let transaction = connection.transaction()?;
+            let pk = account_pk(&transaction, account)?;
+            let mut known = HashMap::new();
+            for (kind, id) in records {
+                let sql = format!(
+                    "SELECT remote_id FROM {} WHERE id = ?1 AND linked_account = ?2",
+                    table(kind).name
+                );
+                let remote_id: Option<String> = transaction
+                    .prepare_cached(&sql)?
+                    .query_row((id.to_string(), pk), |row| row.get(0))
+                    .optional()?;
+                known.extend(remote_id.map(|remote_id| ((kind, id), RemoteId::from(remote_id))));
+            }
+            Ok(known)
+        })
+        .await
     }
 }
 

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub use custom::CustomSample;
 use futures::StreamExt;
+use futures::future::LocalBoxFuture;
 use unicrm_core::{
     Capability, Error, ErrorKind, LinkedAccountId, ObjectKind, Provider, ProviderExt, ReadPart, Record,
     RemoteId, Row,
@@ -64,14 +65,20 @@ pub const SECRET: &str = "planted-secret-3f9c1e";
 pub trait Upstream: Send + Sync {
     /// Puts a record in, as a remote user would; its remote id comes back.
     async fn insert(&self, record: Record) -> RemoteId;
-    /// Changes a text of a record, as a remote user would; its new value comes back.
-    async fn touch(&self, kind: ObjectKind, remote_id: &RemoteId);
+    /// Changes a text of some record of an object, as a remote user would; its remote id comes back.
+    async fn touch(&self, kind: ObjectKind) -> RemoteId;
     /// Deletes a record, as a remote user would.
     async fn delete(&self, kind: ObjectKind, remote_id: &RemoteId);
     /// The remote ids of all records of an object that are not deleted.
     async fn live_ids(&self, kind: ObjectKind) -> BTreeSet<RemoteId>;
     /// Makes the next requests meet a fault; false when this upstream cannot have it.
     async fn fail(&self, fault: Fault) -> bool;
+    /// Whether records of an object can be put in and changed. Not so at a real remote where they are settings or people.
+    fn takes(&self, _kind: ObjectKind) -> bool {
+        true
+    }
+    /// Waits until a search finds what was put in. A real remote indexes records some time after they were written.
+    async fn index(&self) {}
 }
 
 /// Faults that every remote can have.
@@ -92,6 +99,15 @@ pub enum Fault {
     QuotaExhausted,
 }
 
+/// A case, and how it runs against one harness.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name, as in [`CASES`].
+    pub name: &'static str,
+    /// Runs it. It panics when the case fails.
+    pub run: fn() -> LocalBoxFuture<'static, ()>,
+}
+
 /// Runs a case to its end.
 ///
 /// # Panics
@@ -106,6 +122,12 @@ macro_rules! cases {
     ($($name:ident,)+) => {
         /// The names of all cases. `docs/provider-contract.md` cites each.
         pub const CASES: &[&str] = &[$(stringify!($name)),+];
+
+        /// All cases against one harness, for a run that takes them one after the other because they share a remote.
+        #[must_use]
+        pub fn all<H: Harness + 'static>() -> Vec<Case> {
+            vec![$(Case { name: stringify!($name), run: || Box::pin(cases::$name::<H>()) }),+]
+        }
 
         /// Runs every conformance case as a test of its own, against a [`Harness`](crate::conformance::Harness).
         #[macro_export]

@@ -257,8 +257,10 @@ pub async fn since_a_watermark_shows_what_changed<H: Harness>() {
         let watermark = provider.read_to_end(ReadPart::all(kind)).await.expect("a reading");
         let watermark =
             watermark.unwrap_or_else(|| panic!("{kind} declares read_since and gives no watermark"));
-        let touched = harness.upstream().live_ids(kind).await.into_iter().next().expect("a record");
-        harness.upstream().touch(kind, &touched).await;
+        if !harness.upstream().takes(kind) {
+            continue;
+        }
+        let touched = harness.upstream().touch(kind).await;
         let made = harness.upstream().insert(harness.sample(kind)).await;
         let changed = live_ids(&read_all(&*provider, ReadPart::new(kind, Scope::Since(watermark))).await);
         assert!(changed.contains(&touched), "{kind} {touched} was changed and is not shown");

@@ -26,6 +26,7 @@ pub async fn a_phone_number_is_found_in_any_notation<H: Harness>() {
         if let Some(other) = with_phone(harness.sample(kind), "+1 415 555 0143") {
             harness.upstream().insert(other).await;
         }
+        harness.upstream().index().await;
         for wanted in ["+1 (415) 555-0142", "4155550142", "415.555.0142", "1-415-555-0142"] {
             let rows = search(&*provider, kind, SearchQuery::Phone(wanted.to_owned())).await;
             assert_eq!(ids(&rows), stored, "{kind}: {wanted}");
@@ -52,6 +53,7 @@ pub async fn an_e_mail_address_is_found_whatever_its_case<H: Harness>() {
         if let Some(record) = with_email(harness.sample(kind), "Ada.Search@conformance.example") {
             stored.insert(harness.upstream().insert(record).await);
         }
+        harness.upstream().index().await;
         for wanted in ["ada.search@conformance.example", "ADA.SEARCH@Conformance.Example"] {
             let rows = search(&*provider, kind, SearchQuery::Email(wanted.to_owned())).await;
             assert_eq!(ids(&rows), stored, "{kind}: {wanted}");
@@ -78,6 +80,7 @@ pub async fn a_name_is_found_by_text<H: Harness>() {
                 stored.insert(harness.upstream().insert(record).await);
             }
         }
+        harness.upstream().index().await;
         let rows = search(&*provider, kind, SearchQuery::Text("quillFEATHER".to_owned())).await;
         assert_eq!(ids(&rows), stored, "{kind}");
         let request = SearchRequest::new(SearchQuery::Text(NAME.to_owned())).kinds([kind]).limit(2);
@@ -96,6 +99,7 @@ pub async fn what_is_searched_for_is_never_more_than_text<H: Harness>() {
             Some(record) => BTreeSet::from([harness.upstream().insert(record).await]),
             None => BTreeSet::new(),
         };
+        harness.upstream().index().await;
         for text in [
             "",
             "*",
