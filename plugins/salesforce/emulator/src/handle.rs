@@ -146,6 +146,24 @@ impl OrgHandle {
         self.change(move |context| dml::purge(context, known(context, &object)?, &id)).await
     }
 
+    /// Empties the recycle bin of everybody, as an administrator does: what was deleted until now is gone for good, and
+    /// `/deleted` does not tell of it.
+    ///
+    /// # Errors
+    /// When the tables cannot be written.
+    pub async fn empty_recycle_bin(&self) -> Outcome<()> {
+        self.change(dml::empty_bin).await?;
+        let now = self.now();
+        self.server.org.change_replication(|replication| replication.forgotten = Some(now));
+        Ok(())
+    }
+
+    /// Lets a transaction run that began then, until another call ends it: `/deleted` is refused where it would have to tell
+    /// what the transaction has deleted.
+    pub fn run_transaction(&self, since: Option<Timestamp>) {
+        self.server.org.change_replication(|replication| replication.running = since);
+    }
+
     /// Merges one or two records into a master.
     ///
     /// # Errors

@@ -1,17 +1,20 @@
 //! A call of a resource under `/services/data/vNN.0`.
 
-use serde::de::DeserializeOwned;
-
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
+use serde::de::DeserializeOwned;
+use serde_json::value::to_raw_value;
 
 use super::Server;
 use super::faults::Plan;
 use super::message::ApiRequest;
+use super::multipart::{self, Part};
 use super::oauth::Session;
 use crate::error::SalesforceError;
-use crate::org::dml::Context;
+use crate::org::dml::{Context, Input};
 use crate::org::savepoint;
-use crate::schema::{ObjectSchema, Schema};
+use crate::schema::{FieldType, ObjectSchema, Schema};
 
 /// An authenticated request with its version taken off the path.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +59,24 @@ impl Call<'_> {
 
     /// The body as JSON.
     pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, SalesforceError> {
-        serde_json::from_slice(&self.request.body).map_err(|error| parser_error(&self.request.body, &error))
+        json(&self.request.body)
+    }
+
+    /// The fields of a record of this object: JSON, or parts with the bytes of blob fields beside the JSON.
+    pub(crate) fn record_body(&self, object: &ObjectSchema) -> Result<Input, SalesforceError> {
+        let content_type = self.request.header("content-type").unwrap_or_default();
+        let Some(parts) = multipart::parts(content_type, &self.request.body) else { return self.body() };
+        let is_blob =
+            |part: &Part<'_>| object.field(part.name).is_some_and(|field| field.ty == FieldType::Base64);
+        // What the part with the fields is called is up to the caller.
+        let (blobs, fields): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_blob);
+        let mut input: Input = json(fields.first().map(|part| part.content).unwrap_or_default())?;
+        for blob in blobs {
+            let content = to_raw_value(&STANDARD.encode(blob.content));
+            let content = content.map_err(|error| SalesforceError::internal(error.to_string()))?;
+            input.fields.push((blob.name.to_owned(), content));
+        }
+        Ok(input)
     }
 
     /// Runs a read, inside the call's transaction if it has one.
@@ -104,6 +124,10 @@ impl Call<'_> {
             Err(SalesforceError::no_such_resource())
         }
     }
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, SalesforceError> {
+    serde_json::from_slice(body).map_err(|error| parser_error(body, &error))
 }
 
 /// The answer to a body that is no JSON, or JSON of another shape.

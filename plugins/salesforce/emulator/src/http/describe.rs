@@ -1,5 +1,9 @@
 //! `/sobjects`, `/sobjects/X` and `/sobjects/X/describe`.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -7,6 +11,7 @@ use super::call::Call;
 use super::message::{Answer, ApiResponse};
 use super::pipeline::http_date;
 use crate::error::SalesforceError;
+use crate::org::lock;
 use crate::schema::describe::Describer;
 use crate::schema::{Schema, Visibility};
 
@@ -16,13 +21,15 @@ pub(crate) fn global(call: &Call<'_>) -> Answer {
     if let Some(unchanged) = not_modified(call) {
         return Ok(unchanged);
     }
-    let body = with_describer(call, |describer| Some(describer.global()))?;
-    Ok(stamped(call, &body))
+    let body = call.server.descriptions.get(call, "", |describer| Some(describer.global()))?;
+    Ok(stamped(call, body))
 }
 
 /// `GET /sobjects/X`.
 pub(crate) fn basics(call: &Call<'_>, object: &str) -> Answer {
-    let body = with_describer(call, |describer| describer.basics(object, &[]))?;
+    let org = &call.server.org;
+    let body =
+        with_describer(call, &org.schema(), &org.visibility(), |describer| describer.basics(object, &[]))?;
     Ok(ApiResponse::json(200, &body))
 }
 
@@ -34,30 +41,75 @@ pub(crate) fn object(call: &Call<'_>, object: &str) -> Answer {
     if let Some(unchanged) = not_modified(call) {
         return Ok(unchanged);
     }
-    let body = with_describer(call, |describer| describer.object(object))?;
-    Ok(stamped(call, &body))
+    let body = call.server.descriptions.get(call, object, |describer| describer.object(object))?;
+    Ok(stamped(call, body))
+}
+
+/// The descriptions that were written since the metadata last changed: clients ask for the same ones again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Descriptions(Mutex<Written>);
+
+#[derive(Debug, Default)]
+struct Written {
+    /// The metadata that they describe.
+    of: Option<(Arc<Schema>, Arc<Visibility>)>,
+    /// By object (none for the list of all), version and host.
+    bodies: HashMap<(String, u16, String), Bytes>,
+}
+
+/// Most descriptions that are kept.
+const MAX_KEPT: usize = 256;
+
+impl Descriptions {
+    fn get(
+        &self,
+        call: &Call<'_>,
+        object: &str,
+        describe: impl FnOnce(&Describer<'_>) -> Option<Value>,
+    ) -> Result<Bytes, SalesforceError> {
+        let (schema, visibility) = (call.server.org.schema(), call.server.org.visibility());
+        let key = (object.to_lowercase(), call.version, call.server.instance_url());
+        if let Some(body) = self.of(&schema, &visibility).bodies.get(&key) {
+            return Ok(body.clone());
+        }
+        let body = Bytes::from(with_describer(call, &schema, &visibility, describe)?.to_string());
+        let mut written = self.of(&schema, &visibility);
+        if written.bodies.len() >= MAX_KEPT {
+            written.bodies.clear();
+        }
+        written.bodies.insert(key, body.clone());
+        Ok(body)
+    }
+
+    /// What is written of this metadata; what was written of other is forgotten.
+    fn of(&self, schema: &Arc<Schema>, visibility: &Arc<Visibility>) -> MutexGuard<'_, Written> {
+        let mut written = lock(&self.0);
+        let same = written.of.as_ref().is_some_and(|(known_schema, known_visibility)| {
+            Arc::ptr_eq(known_schema, schema) && Arc::ptr_eq(known_visibility, visibility)
+        });
+        if !same {
+            *written =
+                Written { of: Some((Arc::clone(schema), Arc::clone(visibility))), bodies: HashMap::new() };
+        }
+        written
+    }
 }
 
 fn with_describer(
     call: &Call<'_>,
+    schema: &Schema,
+    visibility: &Visibility,
     describe: impl FnOnce(&Describer<'_>) -> Option<Value>,
 ) -> Result<Value, SalesforceError> {
-    let org = &call.server.org;
-    let (schema, visibility): (std::sync::Arc<Schema>, std::sync::Arc<Visibility>) =
-        (org.schema(), org.visibility());
     let version = format!("{}.0", call.version);
     let instance_url = call.server.instance_url();
-    let describer = Describer {
-        schema: &schema,
-        visibility: &visibility,
-        version: &version,
-        instance_url: &instance_url,
-    };
+    let describer = Describer { schema, visibility, version: &version, instance_url: &instance_url };
     describe(&describer).ok_or_else(SalesforceError::no_such_resource)
 }
 
-fn stamped(call: &Call<'_>, body: &Value) -> ApiResponse {
-    ApiResponse::json(200, body).with_header("last-modified", http_date(call.server.org.metadata_changed()))
+fn stamped(call: &Call<'_>, body: Bytes) -> ApiResponse {
+    ApiResponse::raw_json(200, body)
+        .with_header("last-modified", http_date(call.server.org.metadata_changed()))
 }
 
 /// 304 when nothing has changed since the time that the caller names.

@@ -6,7 +6,7 @@ use super::call::Call;
 use super::message::{Answer, ApiResponse};
 use super::sobject;
 use crate::error::SalesforceError;
-use crate::org::dml::{self, Input, Upserted};
+use crate::org::dml::{self, Upserted};
 use crate::schema::{FieldSchema, FieldType, ObjectSchema};
 
 /// The version since which an upsert that updates answers 200 with a body instead of 204.
@@ -19,7 +19,7 @@ pub(crate) fn record(call: &Call<'_>, name: &str, field: &str, value: &str) -> A
     call.allow(&["DELETE", "GET", "HEAD", "PATCH"])?;
     match call.method() {
         "PATCH" => {
-            let input: Input = call.body()?;
+            let input = call.record_body(object)?;
             let upserted = call.write(|context| dml::upsert(context, object, key, value, &input))?;
             Ok(match upserted {
                 Upserted::Created(id) => {

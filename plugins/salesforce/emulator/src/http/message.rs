@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
+use super::multipart::{self, Part};
 use super::stream::FilePart;
 use crate::error::SalesforceError;
 
@@ -44,10 +45,15 @@ impl ApiRequest {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The parameters of a form body, with those of the query behind them.
+    /// The parameters of a form body, in parts or in one line, with those of the query behind them.
     pub(crate) fn form(&self) -> Vec<(String, String)> {
-        let mut fields: Vec<(String, String)> =
-            url::form_urlencoded::parse(&self.body).into_owned().collect();
+        let content_type = self.header("content-type").unwrap_or_default();
+        let text =
+            |part: &Part<'_>| (part.name.to_owned(), String::from_utf8_lossy(part.content).into_owned());
+        let mut fields: Vec<(String, String)> = match multipart::parts(content_type, &self.body) {
+            Some(parts) => parts.iter().map(text).collect(),
+            None => url::form_urlencoded::parse(&self.body).into_owned().collect(),
+        };
         fields.extend(self.query.iter().cloned());
         fields
     }

@@ -15,6 +15,7 @@ mod limits;
 mod link;
 mod log;
 mod message;
+mod multipart;
 mod oauth;
 mod origin;
 mod pipeline;
@@ -50,6 +51,7 @@ use crate::error::SalesforceError;
 use crate::org::{Org, lock};
 use bulk::Bulk;
 use bulk_v1::BulkV1;
+use describe::Descriptions;
 use link::{HostListener, Side};
 use message::ApiRequest;
 use query::Locators;
@@ -67,6 +69,7 @@ pub(crate) struct Server {
     pub(crate) bulk: Bulk,
     pub(crate) bulk_v1: BulkV1,
     locators: Locators,
+    descriptions: Descriptions,
     /// Itself, for work that outlives a request.
     me: Weak<Server>,
     hosts: Vec<String>,
@@ -129,6 +132,7 @@ pub(crate) async fn start(parts: Parts, listen: SocketAddr) -> Result<Running, s
         faults: FaultControl::default(),
         log: RequestLog::default(),
         locators: Locators::default(),
+        descriptions: Descriptions::default(),
         hosts,
         home: Mutex::new(Home::default()),
         in_flight: AtomicU64::new(0),

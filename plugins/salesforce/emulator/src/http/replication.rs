@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::message::{Answer, ApiResponse};
 use crate::error::SalesforceError;
-use crate::org::storage;
+use crate::org::{Replication, storage};
 use crate::schema::ObjectSchema;
 
 /// Most ids of one answer.
@@ -48,7 +48,15 @@ pub(crate) fn deleted(call: &Call<'_>, name: &str) -> Answer {
     let object = replicable(call, &schema, name)?;
     let span = span(call)?;
     let now = call.server.org.clock.now();
-    let earliest = now.saturating_sub(DELETIONS_KEPT).unwrap_or(now);
+    let Replication { forgotten, running } = call.server.org.replication();
+    if forgotten.is_some_and(|forgotten| span.start < forgotten) {
+        return Err(out_of_reach("the recycle bin was emptied after startDate"));
+    }
+    if let Some(running) = running.filter(|running| *running < span.covered) {
+        return Err(out_of_reach(&format!("latestDateCovered is before endDate: {}", wire(minute(running)))));
+    }
+    let remembered = now.saturating_sub(DELETIONS_KEPT).unwrap_or(now);
+    let earliest = forgotten.map_or(remembered, |forgotten| forgotten.max(remembered));
     let sql = format!(
         "SELECT id, at FROM \"_deleted\" WHERE object=?1 AND at>=?2 AND at<?3 ORDER BY at, id LIMIT {}",
         MAX_IDS + 1
@@ -108,6 +116,10 @@ fn not_replicable(object: &ObjectSchema) -> SalesforceError {
     )
 }
 
+fn out_of_reach(message: &str) -> SalesforceError {
+    SalesforceError::new(400, "INVALID_REPLICATION_DATE", message)
+}
+
 struct Span {
     start: Timestamp,
     end: Timestamp,
@@ -130,7 +142,7 @@ fn span(call: &Call<'_>) -> Result<Span, SalesforceError> {
             )
         })
     };
-    let refuse = |message: &str| Err(SalesforceError::new(400, "INVALID_REPLICATION_DATE", message));
+    let refuse = |message: &str| Err(out_of_reach(message));
     let (start, end) = (time("start")?, time("end")?);
     let now = call.server.org.clock.now();
     if end < start.saturating_add(SignedDuration::from_mins(1)).unwrap_or(end) {

@@ -11,7 +11,7 @@ use super::message::{Answer, ApiResponse};
 use super::pipeline::http_date;
 use super::query;
 use crate::error::SalesforceError;
-use crate::org::dml::{self, Input};
+use crate::org::dml;
 use crate::org::{Record, Value};
 use crate::schema::{FieldType, ObjectSchema, ids};
 
@@ -23,7 +23,7 @@ pub(crate) fn object(call: &Call<'_>, name: &str) -> Answer {
     if call.method() != "POST" {
         return describe::basics(call, name);
     }
-    let input: Input = call.body()?;
+    let input = call.record_body(object)?;
     let id = call.write(|context| dml::create(context, object, &input))?;
     Ok(created(call, object, &id, None))
 }
@@ -46,7 +46,7 @@ pub(crate) fn record(call: &Call<'_>, name: &str, id: &str) -> Answer {
     match call.method() {
         "PATCH" => {
             let id = own_id(object, id)?;
-            let input: Input = call.body()?;
+            let input = call.record_body(object)?;
             if let Some(failed) = precondition(call, object, &id)? {
                 return Ok(failed);
             }

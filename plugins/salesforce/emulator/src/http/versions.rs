@@ -8,7 +8,7 @@ use super::message::{Answer, ApiResponse};
 /// The oldest version that is served; older ones are retired.
 pub(crate) const OLDEST: u16 = 31;
 /// The newest version.
-pub(crate) const NEWEST: u16 = 66;
+pub(crate) const NEWEST: u16 = 68;
 
 /// `GET /services/data`: needs no session.
 pub(crate) fn list() -> ApiResponse {
@@ -68,6 +68,8 @@ mod tests {
             (51, "Spring '21"),
             (53, "Winter '22"),
             (66, "Spring '26"),
+            (67, "Summer '26"),
+            (68, "Winter '27"),
         ] {
             assert_eq!(label(version), expected, "{version}");
         }

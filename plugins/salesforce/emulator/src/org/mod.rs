@@ -32,6 +32,15 @@ use crate::query::ddl::{add_column_sql, create_table_sql, drop_column_sql};
 use crate::schema::{Schema, Visibility};
 use id::IdSequence;
 
+/// What keeps lists of changes from being whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Replication {
+    /// What was deleted before is not known any more.
+    pub(crate) forgotten: Option<Timestamp>,
+    /// A transaction that began then is not at its end.
+    pub(crate) running: Option<Timestamp>,
+}
+
 /// One org with all its data.
 #[derive(Debug)]
 pub(crate) struct Org {
@@ -49,6 +58,7 @@ pub(crate) struct Org {
     validation_rules: Mutex<Vec<ValidationRule>>,
     /// Records that somebody else holds, and how many more changes of each fail.
     locked: Mutex<HashMap<String, u64>>,
+    replication: Mutex<Replication>,
     /// Milliseconds for which a change is not in the search index.
     pub(crate) search_delay: AtomicU64,
     /// Id of the Organization row.
@@ -91,6 +101,7 @@ impl Org {
             duplicate_rules: Mutex::default(),
             validation_rules: Mutex::default(),
             locked: Mutex::default(),
+            replication: Mutex::default(),
             search_delay: AtomicU64::new(0),
             org_id,
             user_id,
@@ -173,6 +184,16 @@ impl Org {
             locked.remove(id);
         }
         true
+    }
+
+    /// What keeps lists of changes from being whole.
+    pub(crate) fn replication(&self) -> Replication {
+        *lock(&self.replication)
+    }
+
+    /// Changes what keeps lists of changes from being whole.
+    pub(crate) fn change_replication(&self, change: impl FnOnce(&mut Replication)) {
+        change(&mut lock(&self.replication));
     }
 
     /// When the schema or the user's view of it last changed.

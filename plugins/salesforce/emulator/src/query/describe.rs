@@ -100,9 +100,8 @@ fn described(tables: &mut Tables<'_, '_>, query: &Query) -> Result<Vec<Value>, S
                     }
                     _ => field.field.name.clone(),
                 };
-                let parents: Vec<String> = field.parents.iter().map(|name| (*name).to_owned()).collect();
-                let field = field.field;
-                nest(&mut columns, &parents, column(field, expr, &name, folded));
+                let parents = keyed(tables, &field.parents)?;
+                nest(&mut columns, &parents, column(field.field, expr, &name, folded));
             }
             SelectItem::Fields(set, _) => {
                 for path in super::select::expand(tables, *set, query.limit)? {
@@ -117,24 +116,45 @@ fn described(tables: &mut Tables<'_, '_>, query: &Query) -> Result<Vec<Value>, S
                 let (Some(relationship), Some(object)) = (relationship, object) else { continue };
                 let inner = described(&mut named_tables(tables.scope, child, object)?, child)?;
                 let name = relationship.relationship_name.as_deref().unwrap_or_default();
-                columns.push(group(name, true, &inner));
+                columns.push(group(name, true, None, &inner));
             }
-            SelectItem::TypeOf(type_of) => columns.push(group(&type_of.path.to_string(), false, &[])),
+            SelectItem::TypeOf(type_of) => {
+                let path = type_of.path.to_string();
+                for (name, key) in keyed(tables, &[path.as_str()])? {
+                    columns.push(group(&name, false, key.as_deref(), &[]));
+                }
+            }
             SelectItem::Count(_) => {}
         }
     }
     Ok(columns)
 }
 
+/// The name of a parent, and the field that leads to it.
+type Parent = (String, Option<String>);
+
+/// The parents on a path from the root.
+fn keyed(tables: &mut Tables<'_, '_>, parents: &[&str]) -> Result<Vec<Parent>, SalesforceError> {
+    let names: Vec<String> = parents.iter().map(|name| (*name).to_owned()).collect();
+    let mut keyed = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        let (node, _) = tables.walk(names.get(..at).unwrap_or_default(), 0)?;
+        let mut fields = node.object().fields.iter();
+        let key = fields.find(|field| field.relationship_name.as_deref() == Some(name));
+        keyed.push((name.clone(), key.map(|field| field.name.clone())));
+    }
+    Ok(keyed)
+}
+
 /// Puts a column below its parents.
-fn nest(columns: &mut Vec<Value>, parents: &[String], column: Value) {
-    let Some((first, rest)) = parents.split_first() else {
+fn nest(columns: &mut Vec<Value>, parents: &[Parent], column: Value) {
+    let Some(((first, key), rest)) = parents.split_first() else {
         columns.push(column);
         return;
     };
     let place = columns.iter().position(|c| c["columnName"] == first.as_str() && c["aggregate"] == false);
     let place = place.unwrap_or_else(|| {
-        columns.push(group(first, false, &[]));
+        columns.push(group(first, false, key.as_deref(), &[]));
         columns.len() - 1
     });
     if let Some(Value::Array(inner)) = columns.get_mut(place).and_then(|parent| parent.get_mut("joinColumns"))
@@ -143,11 +163,11 @@ fn nest(columns: &mut Vec<Value>, parents: &[String], column: Value) {
     }
 }
 
-/// A column that holds columns: a parent, or the rows of a child sub-query.
-fn group(name: &str, aggregate: bool, inner: &[Value]) -> Value {
+/// A column that holds columns: a parent with the field that leads to it, or the rows of a child sub-query.
+fn group(name: &str, aggregate: bool, key: Option<&str>, inner: &[Value]) -> Value {
     json!({
         "aggregate": aggregate, "apexType": null, "booleanType": false, "columnName": name, "custom": false,
-        "displayName": name, "foreignKeyName": null, "insertable": false, "joinColumns": inner,
+        "displayName": name, "foreignKeyName": key, "insertable": false, "joinColumns": inner,
         "numberType": false, "textType": false, "updatable": false,
     })
 }
@@ -156,17 +176,17 @@ fn column(field: &FieldSchema, expr: &Expr, name: &str, aggregate: bool) -> Valu
     let counted = matches!(expr, Expr::Call(Function::Count | Function::CountDistinct, _, _));
     let display = match expr {
         Expr::Field(FieldPath { .. }) => field.name.clone(),
-        Expr::Call(function, inner, _) => format!("{}({})", function.name(), inner.field()),
+        Expr::Call(function, inner, _) => format!("{}({})", function.name().to_lowercase(), inner.field()),
     };
     let number = counted || field.ty == FieldType::Int || field.ty.is_decimal();
     json!({
         "aggregate": aggregate,
-        "apexType": if counted { "Integer" } else { apex_type(field.ty) },
+        "apexType": (!aggregate).then(|| apex_type(field.ty)),
         "booleanType": field.ty == FieldType::Boolean && !counted,
         "columnName": name,
         "custom": field.custom,
         "displayName": display,
-        "foreignKeyName": field.relationship_name,
+        "foreignKeyName": null,
         "insertable": field.createable && !aggregate,
         "joinColumns": [],
         "numberType": number,

@@ -178,6 +178,6 @@ impl State {
     }
 }
 
-fn invalid() -> SalesforceError {
+pub(super) fn invalid() -> SalesforceError {
     SalesforceError::new(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
 }

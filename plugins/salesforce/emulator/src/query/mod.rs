@@ -161,10 +161,17 @@ fn storage(error: rusqlite::Error) -> SalesforceError {
     if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) {
         return SalesforceError::new(400, "QUERY_TIMEOUT", "Your query request was running for too long.");
     }
+    // A plan was checked against the schema when it was made: a column that is missing was deleted since.
+    let message = error.to_string();
+    if let Some(column) = message.strip_prefix("no such column: ") {
+        let column = column.split_whitespace().next().and_then(|name| name.rsplit('.').next());
+        let message = format!("No such column '{}'", column.unwrap_or_default());
+        return SalesforceError::new(400, "INVALID_FIELD", message);
+    }
     SalesforceError::new(
         500,
         "UNKNOWN_EXCEPTION",
-        format!("An unexpected error occurred in the org's storage: {error}"),
+        format!("An unexpected error occurred in the org's storage: {message}"),
     )
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::locator::{Cursor, Locators, RowIds};
+use super::locator::{Cursor, Locators, RowIds, invalid};
 use super::plan::RowPlan;
 use super::render::{ChildPages, Renderer};
 use super::{Found, Prepared, wire};
@@ -66,7 +66,9 @@ pub(crate) fn query_more(
 ) -> Result<Vec<u8>, SalesforceError> {
     let (id, cursor, offset) = locators.page(options.user, locator, options.now)?;
     let batch_size = options.batch_size.map_or(cursor.batch_size, clamp);
-    let page = page(conn, &cursor.plan, &cursor.rows, offset, batch_size, locators, options)?;
+    let page = page(conn, &cursor.plan, &cursor.rows, offset, batch_size, locators, options)
+        // A field that it shows was deleted since: the place leads nowhere any more.
+        .map_err(|error| if error.code == "INVALID_FIELD" { invalid() } else { error })?;
     let total = cursor.rows.len();
     let next = (page.end < total).then(|| url(options, &id, page.end));
     Ok(body(total, next, &page.records))

@@ -79,6 +79,8 @@ async fn json_jobs_write_and_read_records() {
         json!([{ "LastName": "One", "Birthdate": "1990-01-02", "Phone": null }, { "FirstName": "No name" }]);
     let batch = json_call(&client, "POST", &format!("/{job}/batch"), &records).await;
     assert_eq!((batch.status, batch.json()["jobId"].as_str()), (201, Some(job.as_str())));
+    // There are clients that take anything else for XML.
+    assert_eq!(batch.header("content-type"), Some("application/json"));
     let batch = batch.json()["id"].as_str().unwrap().to_owned();
     let closed = json_call(&client, "POST", &format!("/{job}"), &json!({ "state": "Closed" })).await.json();
     assert_eq!(closed["state"], "Closed");

@@ -9,7 +9,7 @@ use ring::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::json;
 use unicrm_salesforce_emulator::Emulator;
 
-use crate::client::{empty, read, start};
+use crate::client::{Client, empty, read, start};
 
 #[tokio::test]
 async fn client_credentials_give_a_token_that_works() {
@@ -181,24 +181,157 @@ async fn an_authorization_code_needs_its_verifier_and_is_good_once() {
 }
 
 #[tokio::test]
+async fn every_org_knows_the_app_of_the_command_line() {
+    let client = empty().await;
+    let verifier = "a-verifier-that-is-long-enough-to-be-one-of-the-43-characters";
+    let challenge = URL_SAFE_NO_PAD.encode(ring::digest::digest(&ring::digest::SHA256, verifier.as_bytes()));
+    let redirect = "http://localhost:1717/OauthRedirect";
+    let asked = [
+        ("client_id", "PlatformCLI"),
+        ("response_type", "code"),
+        ("redirect_uri", redirect),
+        ("code_challenge", &challenge),
+        ("scope", "refresh_token api web"),
+    ];
+    let page = client.http.get(format!("{}/services/oauth2/authorize", client.emulator.url()));
+    let sent_back = read(page.query(&asked)).await.unwrap();
+    assert_eq!(sent_back.status, 302, "{}", sent_back.text());
+    let back = url::Url::parse(sent_back.header("location").unwrap()).unwrap();
+    let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let grant = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "PlatformCLI"),
+        ("code", &code),
+        ("redirect_uri", redirect),
+        ("code_verifier", verifier),
+    ];
+    let granted = client.token(&grant).await.json();
+    for token in [granted["refresh_token"].as_str().unwrap(), client.emulator.refresh_token()] {
+        let form = [("grant_type", "refresh_token"), ("client_id", "PlatformCLI"), ("refresh_token", token)];
+        assert_eq!(client.token(&form).await.status, 200);
+    }
+
+    // It has no secret, and what needs one is not for it.
+    let (user, password) = (client.emulator.username(), client.emulator.password());
+    for secret in ["", "x", client.emulator.client_secret()] {
+        for kind in ["client_credentials", "password"] {
+            let form = [
+                ("grant_type", kind),
+                ("client_id", "PlatformCLI"),
+                ("client_secret", secret),
+                ("username", user),
+                ("password", password),
+            ];
+            assert_eq!(client.token(&form).await.json()["error"], "invalid_client", "{kind}, {secret:?}");
+        }
+    }
+}
+
+/// A device, and what the emulator says to it.
+struct Device<'c> {
+    client: &'c Client,
+    started: serde_json::Value,
+}
+
+impl<'c> Device<'c> {
+    async fn start(client: &'c Client) -> Self {
+        let id = client.emulator.client_id();
+        let form = [("response_type", "device_code"), ("client_id", id), ("scope", "api refresh_token")];
+        Self { client, started: client.token(&form).await.json() }
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.started[name].as_str().unwrap()
+    }
+
+    /// Asks for the token: status and error.
+    async fn poll(&self) -> (u16, String) {
+        let (id, code) = (self.client.emulator.client_id(), self.text("device_code"));
+        let answer = self.client.token(&[("grant_type", "device"), ("client_id", id), ("code", code)]).await;
+        let body = answer.json();
+        let said = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        (answer.status, [said("error"), said("error_description")].join(": "))
+    }
+
+    async fn decide(&self, decision: &str) -> u16 {
+        let (page, code) = (self.text("verification_uri"), self.text("user_code"));
+        let page = format!("{page}?user_code={code}&decision={decision}");
+        read(self.client.http.get(page)).await.unwrap().status
+    }
+}
+
+const PENDING: &str = "authorization_pending: authorization pending";
+const SLOW_DOWN: &str = "slow_down: polling too quickly for the token endpoint";
+const SPENT: &str = "invalid_grant: token exchange failed";
+
+#[tokio::test]
 async fn the_device_flow_waits_for_approval() {
     let client = empty().await;
+    let device = Device::start(&client).await;
+    assert_eq!(device.poll().await, (400, PENDING.to_owned()));
+    assert_eq!(device.decide("allow").await, 200);
+    assert_eq!(device.poll().await.0, 200);
+    assert_eq!(device.poll().await, (400, SPENT.to_owned()), "a device code is good once");
+    assert_eq!(device.decide("allow").await, 400, "and so is the code that the user types");
+}
+
+#[tokio::test]
+async fn forms_may_have_parts() {
+    // As the Salesforce CLI's device flow sends them.
+    let client = empty().await;
+    let form = |fields: &[(&str, &str)]| {
+        let part = |(name, value): &(&str, &str)| {
+            format!("--B0UND\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        format!("{}--B0UND--\r\n", fields.iter().map(part).collect::<String>())
+    };
+    let send = async |body: String| {
+        let url = format!("{}/services/oauth2/token", client.emulator.url());
+        let kind = "multipart/form-data; boundary=B0UND";
+        read(client.http.post(url).header("content-type", kind).body(body)).await.unwrap()
+    };
     let id = client.emulator.client_id();
-    let device = client
-        .token(&[("response_type", "device_code"), ("client_id", id), ("scope", "api refresh_token")])
-        .await
-        .json();
-    let code = device["device_code"].as_str().unwrap();
-    let poll = async || client.token(&[("grant_type", "device"), ("client_id", id), ("code", code)]).await;
-    assert_eq!(poll().await.json()["error"], "authorization_pending");
-    let page = format!(
-        "{}?user_code={}",
-        device["verification_uri"].as_str().unwrap(),
-        device["user_code"].as_str().unwrap()
-    );
-    assert_eq!(read(client.http.get(page)).await.unwrap().status, 200);
-    assert_eq!(poll().await.status, 200);
-    assert_eq!(poll().await.status, 400, "a device code is good once");
+    let started = send(form(&[("client_id", id), ("response_type", "device_code"), ("scope", "api")])).await;
+    assert_eq!(started.status, 200, "{}", started.text());
+    let device = Device { client: &client, started: started.json() };
+    assert_eq!(device.decide("allow").await, 200);
+    let code = device.text("device_code");
+    let granted = send(form(&[("client_id", id), ("grant_type", "device"), ("code", code)])).await;
+    assert_eq!(granted.status, 200, "{}", granted.text());
+}
+
+#[tokio::test]
+async fn a_device_that_asks_too_often_has_to_slow_down() {
+    let client = empty().await;
+    let org = client.emulator.org();
+    org.freeze_clock(true);
+    let device = Device::start(&client).await;
+    assert_eq!(device.started["interval"], 5);
+    let mut answers = Vec::new();
+    // Seconds before each question: each that comes too soon adds five to what is asked for, counted from itself on.
+    for wait in [0, 5, 4, 9, 14, 20, 19] {
+        org.advance_clock(Duration::from_secs(wait));
+        answers.push(device.poll().await);
+    }
+    let expected = [PENDING, PENDING, SLOW_DOWN, SLOW_DOWN, SLOW_DOWN, PENDING, SLOW_DOWN];
+    assert_eq!(answers, expected.map(|said| (400, said.to_owned())));
+    // Once the user has decided, there is nothing to wait for.
+    assert_eq!(device.decide("allow").await, 200);
+    assert_eq!(device.poll().await.0, 200);
+}
+
+#[tokio::test]
+async fn a_device_is_told_when_its_user_refuses_or_takes_too_long() {
+    let client = empty().await;
+    let denied = Device::start(&client).await;
+    assert_eq!(denied.decide("deny").await, 200);
+    assert_eq!(denied.poll().await, (400, "access_denied: end-user denied authorization".to_owned()));
+    assert_eq!(denied.poll().await, (400, SPENT.to_owned()));
+
+    let late = Device::start(&client).await;
+    client.emulator.org().advance_clock(Duration::from_secs(10 * 60));
+    assert_eq!(late.decide("allow").await, 400);
+    assert_eq!(late.poll().await, (400, SPENT.to_owned()));
 }
 
 /// A 2048-bit test key in PKCS#8; it protects nothing.

@@ -17,12 +17,16 @@ async fn versions_need_no_session_and_old_ones_are_gone() {
         list.first().unwrap(),
         &json!({ "label": "Summer '14", "url": "/services/data/v31.0", "version": "31.0" })
     );
-    assert_eq!(list.last().unwrap()["version"], "66.0");
+    assert_eq!(
+        list.last().unwrap(),
+        &json!({ "label": "Winter '27", "url": "/services/data/v68.0", "version": "68.0" })
+    );
     assert_eq!(
         client.get("/services/data/v20.0/limits").await.error(),
         (410, "UNSUPPORTED_API_VERSION".into())
     );
-    assert_eq!(client.get("/services/data/v67.0/limits").await.error(), (404, "NOT_FOUND".into()));
+    assert_eq!(client.get("/services/data/v68.0/limits").await.status, 200);
+    assert_eq!(client.get("/services/data/v69.0/limits").await.error(), (404, "NOT_FOUND".into()));
     assert_eq!(
         client.get("/services/data/viAmABadVersion/sobjects/Account").await.error(),
         (404, "NOT_FOUND".into())

@@ -180,6 +180,51 @@ async fn blobs_come_as_bytes_and_notes_bring_their_document() {
 }
 
 #[tokio::test]
+async fn files_are_sent_in_parts_beside_their_fields() {
+    let client = empty().await;
+    // Bytes that are no text, with what looks like the end of a part.
+    let file = b"\xff\x00\r\n--B0UN\r\n\r\n\xfe".as_slice();
+    let part = |head: &str, content: &[u8]| {
+        let head = format!("--B0UND\r\nContent-Disposition: form-data; {head}\r\n\r\n");
+        [head.as_bytes(), content, b"\r\n"].concat()
+    };
+    let json = |fields: &Value| {
+        part("name=\"entity_content\"\r\nContent-Type: application/json", fields.to_string().as_bytes())
+    };
+    let blob = |name: &str, file: &[u8]| part(&format!("name=\"{name}\"; filename=\"a.bin\""), file);
+    let send = async |method: &str, path: &str, parts: [Vec<u8>; 2]| {
+        let request =
+            client.request(method, path).header("content-type", "multipart/form-data; boundary=B0UND");
+        read(request.body([parts.concat().as_slice(), b"--B0UND--\r\n"].concat())).await.unwrap()
+    };
+
+    // The Salesforce CLI sends the file first, Salesforce's documents show the fields first.
+    let fields = json!({ "Title": "A", "PathOnClient": "a.bin" });
+    for parts in [[blob("VersionData", file), json(&fields)], [json(&fields), blob("VersionData", file)]] {
+        let made = send("POST", "/sobjects/ContentVersion", parts).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        let id = made.json()["id"].as_str().unwrap().to_owned();
+        let version = client.record("ContentVersion", &id).await;
+        assert_eq!((&version["Title"], &version["FileExtension"]), (&json!("A"), &json!("bin")));
+        assert_eq!(version["ContentSize"], file.len());
+        assert_eq!(client.get(&format!("/sobjects/ContentVersion/{id}/VersionData")).await.body, file);
+    }
+
+    let account = client.create("Account", json!({ "Name": "Acme" })).await;
+    let fields = json!({ "Name": "a.bin", "ParentId": account });
+    let made = send("POST", "/sobjects/Attachment", [json(&fields), blob("Body", file)]).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let path = format!("/sobjects/Attachment/{}", made.json()["id"].as_str().unwrap());
+    let changed = send("PATCH", &path, [json(&json!({ "Name": "b.bin" })), blob("Body", b"other")]).await;
+    assert_eq!(changed.status, 204, "{}", changed.text());
+    assert_eq!(client.get(&format!("{path}/Body")).await.body, b"other");
+    assert_eq!(client.get(&path).await.json()["Name"], "b.bin");
+
+    let nothing = send("POST", "/sobjects/Attachment", [Vec::new(), blob("Body", file)]).await;
+    assert_eq!(nothing.error(), (400, "JSON_PARSER_ERROR".to_owned()));
+}
+
+#[tokio::test]
 async fn replication_tells_what_changed_and_what_went() {
     let client = empty().await;
     let org = client.emulator.org();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use unicrm_salesforce_emulator::{FieldSchema, FieldType, Record};
 
-use crate::client::empty;
+use crate::client::{empty, read};
 
 #[tokio::test]
 async fn a_record_that_is_not_shared_is_nowhere_and_is_not_called_deleted() {
@@ -114,4 +114,19 @@ async fn a_record_that_came_back_alone_outlives_its_parent() {
     org.undelete("Contact", &contact).await.unwrap();
     org.hard_delete("Account", &account).await.unwrap();
     assert_eq!(client.record("Contact", &contact).await["LastName"], "Lives");
+}
+
+#[tokio::test]
+async fn a_place_in_a_list_that_shows_a_removed_field_leads_nowhere() {
+    let client = empty().await;
+    let org = client.emulator.org();
+    org.add_field("Contact", FieldSchema::new("Color__c", FieldType::String)).await.unwrap();
+    for number in 0..201 {
+        org.create("Contact", json!({ "LastName": number.to_string() })).await.unwrap();
+    }
+    let request = client.request("GET", "/query").query(&[("q", "SELECT Id, Color__c FROM Contact")]);
+    let page = read(request.header("Sforce-Query-Options", "batchSize=200")).await.unwrap().json();
+    let next = page["nextRecordsUrl"].as_str().unwrap().to_owned();
+    org.remove_field("Contact", "Color__c").await.unwrap();
+    assert_eq!(client.get(&next).await.error(), (400, "INVALID_QUERY_LOCATOR".into()));
 }

@@ -9,7 +9,6 @@ use serde::Deserialize;
 use super::format::{Format, LineEnding};
 use super::job::{Job, NewJob, Operation, State};
 use super::load::{Change, Columns, Saved};
-use super::multipart;
 use super::query::{check_content_type, unsupported};
 use super::spool::{Spool, SpoolWriter};
 use super::{poll_or_delete, run};
@@ -17,6 +16,7 @@ use crate::error::SalesforceError;
 use crate::http::Server;
 use crate::http::call::Call;
 use crate::http::message::{Answer, ApiResponse, CSV};
+use crate::http::multipart;
 use crate::org::dml::Context;
 
 /// Records of one transaction.

@@ -4,7 +4,6 @@ mod format;
 mod ingest;
 mod job;
 mod load;
-mod multipart;
 mod query;
 mod run;
 mod spool;

@@ -21,6 +21,8 @@ use crate::schema::ids::{salesforce_id, widen};
 use job::{Batch, BatchState, Content, Info, Job, JobState, document};
 
 const XML: &str = "application/xml";
+/// Unlike REST's it names no character set, and there are clients that look for just this.
+const JSON: &str = "application/json";
 /// Jobs kept; when there are more, the oldest goes.
 const MAX_JOBS: usize = 2_000;
 /// Largest batch.
@@ -79,7 +81,7 @@ pub(crate) fn refuse(request: &ApiRequest, error: &SalesforceError) -> ApiRespon
     let code = job::exception_code(error);
     let message = if code == "InvalidSessionId" { "Invalid session id" } else { &error.message };
     if wants_json(request) {
-        return ApiResponse::json(status, &json!({ "exceptionCode": code, "exceptionMessage": message }));
+        return json_answer(status, &json!({ "exceptionCode": code, "exceptionMessage": message }));
     }
     let inside = format!(
         "<exceptionCode>{code}</exceptionCode><exceptionMessage>{}</exceptionMessage>",
@@ -98,9 +100,13 @@ fn xml(status: u16, body: String) -> ApiResponse {
     ApiResponse { content_type: Some(XML), body: body.into(), ..ApiResponse::empty(status) }
 }
 
+fn json_answer(status: u16, body: &Value) -> ApiResponse {
+    ApiResponse { content_type: Some(JSON), ..ApiResponse::json(status, body) }
+}
+
 fn info(as_json: bool, status: u16, info: &Info) -> ApiResponse {
     if as_json {
-        ApiResponse::json(status, &info.json())
+        json_answer(status, &info.json())
     } else {
         xml(status, format!("{}{}", job::XML_HEAD, info.element(true)))
     }
@@ -305,7 +311,7 @@ fn list(job: &Job) -> ApiResponse {
     let infos: Vec<Info> = lock(&job.batches).iter().map(|batch| job.batch_info(batch)).collect();
     if job.content == Content::Json {
         let infos: Vec<Value> = infos.iter().map(Info::json).collect();
-        return ApiResponse::json(200, &json!({ "batchInfo": infos }));
+        return json_answer(200, &json!({ "batchInfo": infos }));
     }
     let inside: String = infos.iter().map(|info| info.element(false)).collect();
     xml(200, document("batchInfoList", &inside))
@@ -316,7 +322,7 @@ fn batch_resource(job: &Job, batch: &Batch, rest: &[&str]) -> Outcome {
     let as_json = job.content == Content::Json;
     let content_type = match job.content {
         Content::Csv => CSV,
-        Content::Json => super::message::JSON,
+        Content::Json => JSON,
         Content::Xml => XML,
     };
     let results = || {
@@ -334,7 +340,7 @@ fn batch_resource(job: &Job, batch: &Batch, rest: &[&str]) -> Outcome {
             results()?;
             let id = batch.result_id();
             if as_json {
-                return Ok(ApiResponse::json(200, &json!([id])));
+                return Ok(json_answer(200, &json!([id])));
             }
             Ok(xml(200, document("result-list", &format!("<result>{id}</result>"))))
         }

@@ -7,7 +7,7 @@ use http::Method;
 use url::Url;
 
 use super::store::Code;
-use super::{DEFAULT_SCOPE, equal, random_text};
+use super::{DEFAULT_SCOPE, random_text};
 use crate::http::Server;
 use crate::http::message::{ApiRequest, ApiResponse};
 
@@ -25,7 +25,7 @@ pub(crate) fn authorize(server: &Server, request: &ApiRequest) -> ApiResponse {
             ),
         )
     };
-    if !equal(field("client_id").unwrap_or_default(), &server.credentials.client_id) {
+    if !server.credentials.knows(field("client_id").unwrap_or_default()) {
         return page("invalid_client_id", "client identifier invalid");
     }
     let Some(Ok(mut redirect)) = field("redirect_uri").map(Url::parse) else {

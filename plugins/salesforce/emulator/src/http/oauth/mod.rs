@@ -37,6 +37,21 @@ pub(crate) struct Credentials {
     pub(crate) session_lifetime: Duration,
 }
 
+/// The app of Salesforce's own command line, which every org knows. It has no secret, and its users come by browser or device.
+const PLATFORM_CLI: &str = "PlatformCLI";
+
+impl Credentials {
+    /// Whether the org knows this app.
+    fn knows(&self, client_id: &str) -> bool {
+        equal(client_id, &self.client_id) || client_id == PLATFORM_CLI
+    }
+
+    /// The secret of an app; none when it has none.
+    fn secret_of(&self, client_id: &str) -> Option<&str> {
+        (client_id != PLATFORM_CLI).then_some(self.client_secret.as_str())
+    }
+}
+
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credentials")
@@ -123,16 +138,19 @@ fn grant<'f>(
     let Some(client_id) = client_id else {
         return Err(OAuthError::new("invalid_client_id", "client identifier invalid"));
     };
-    if !equal(&client_id, &credentials.client_id) {
+    if !credentials.knows(&client_id) {
         return Err(OAuthError::new("invalid_client_id", "client identifier invalid"));
     }
+    let own_secret = credentials.secret_of(&client_id);
     // A public client (PKCE, refresh, device) may leave the secret out; a wrong one is refused everywhere.
     let secret_needed = matches!(grant_type, "client_credentials" | "password");
     match client_secret {
-        Some(secret) if !equal(&secret, &credentials.client_secret) => {
+        Some(secret) if !equal(&secret, own_secret.unwrap_or_default()) => {
             return Err(OAuthError::new("invalid_client", "invalid client credentials"));
         }
-        None if secret_needed => return Err(OAuthError::new("invalid_client", "invalid client credentials")),
+        secret if secret_needed && (secret.is_none() || own_secret.is_none()) => {
+            return Err(OAuthError::new("invalid_client", "invalid client credentials"));
+        }
         _ => {}
     }
     match grant_type {
@@ -148,9 +166,9 @@ fn grant<'f>(
         "refresh_token" => refresh(server, field("refresh_token").unwrap_or_default()),
         "authorization_code" => code(server, field),
         _ => {
-            let device =
-                device::poll(server, field("code").or_else(|| field("device_code")).unwrap_or_default())?;
-            let mut grant = Grant::new(server, &device.scope).showing_scope();
+            let code = field("code").or_else(|| field("device_code")).unwrap_or_default();
+            let scope = device::poll(server, code)?;
+            let mut grant = Grant::new(server, &scope).showing_scope();
             grant.add_refresh(server);
             Ok(grant)
         }

@@ -65,9 +65,38 @@ pub(crate) struct Code {
 pub(crate) struct Device {
     pub(crate) user_code: String,
     pub(crate) scope: String,
-    pub(crate) approved: bool,
+    pub(crate) decision: Option<Decision>,
     pub(crate) expires_at: Timestamp,
+    /// How long the device has to wait between two questions.
+    pub(crate) interval: Duration,
+    /// When it asked last.
+    pub(crate) asked_at: Option<Timestamp>,
 }
+
+/// What the user of a device decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Allowed,
+    Denied,
+}
+
+/// The answer to a device that asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Polled {
+    /// Unknown, too old, or answered before.
+    Unknown,
+    Waiting,
+    /// It asked too soon; from now on it has to wait longer.
+    TooSoon,
+    Denied,
+    /// It may act for this scope.
+    Allowed {
+        scope: String,
+    },
+}
+
+/// What a question that comes too soon adds to the wait (RFC 8628, 3.5).
+const SLOWER_BY: Duration = Duration::from_secs(5);
 
 /// What a refresh token is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,22 +239,33 @@ impl TokenStore {
         text
     }
 
-    /// Approves the device that shows this user code; whether there is one.
-    pub(crate) fn approve_device(&self, user_code: &str) -> bool {
+    /// Keeps what the user decided about the device that shows this user code; whether there is one.
+    pub(crate) fn decide_device(&self, user_code: &str, decision: Decision, now: Timestamp) -> bool {
         let mut issued = lock(&self.issued);
-        let found =
-            issued.devices.values_mut().find(|device| device.user_code.eq_ignore_ascii_case(user_code));
-        found.map(|device| device.approved = true).is_some()
+        let mut live = issued.devices.values_mut().filter(|device| device.expires_at > now);
+        let found = live.find(|device| device.user_code.eq_ignore_ascii_case(user_code));
+        found.map(|device| device.decision = Some(decision)).is_some()
     }
 
-    /// The device of this code, while it lasts; an approved one is taken out.
-    pub(crate) fn poll_device(&self, code: &str, now: Timestamp) -> Option<Device> {
+    /// Answers the device of this code; one whose user has decided is told so once.
+    pub(crate) fn poll_device(&self, code: &str, now: Timestamp) -> Polled {
         let mut issued = lock(&self.issued);
-        let device = issued.devices.get(code).filter(|device| device.expires_at > now).cloned()?;
-        if device.approved {
-            issued.devices.remove(code);
+        let Some(device) = issued.devices.get_mut(code).filter(|device| device.expires_at > now) else {
+            return Polled::Unknown;
+        };
+        let Some(decision) = device.decision else {
+            let last = device.asked_at.replace(now);
+            let due = last.and_then(|last| last.saturating_add(device.interval).ok());
+            if due.is_some_and(|due| now < due) {
+                device.interval = device.interval.saturating_add(SLOWER_BY);
+                return Polled::TooSoon;
+            }
+            return Polled::Waiting;
+        };
+        match (issued.devices.remove(code), decision) {
+            (Some(device), Decision::Allowed) => Polled::Allowed { scope: device.scope },
+            _ => Polled::Denied,
         }
-        Some(device)
     }
 }
 

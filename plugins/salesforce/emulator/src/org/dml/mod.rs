@@ -27,7 +27,7 @@ pub(crate) use convert::convert_lead;
 pub(crate) use input::{Input, Operation};
 pub(crate) use merge::merge;
 pub(crate) use reference::find as find_by_key;
-pub(crate) use remove::{delete, purge, undelete};
+pub(crate) use remove::{delete, empty_bin, purge, undelete};
 pub(crate) use save::{Upserted, create, update, upsert};
 
 use crate::error::SalesforceError;

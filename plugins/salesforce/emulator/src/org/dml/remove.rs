@@ -187,6 +187,18 @@ pub(crate) fn purge(context: &Context<'_>, object: &ObjectSchema, id: &str) -> R
     Ok(())
 }
 
+/// Removes all that is in the recycle bin for good, and what is known of its deletion.
+pub(crate) fn empty_bin(context: &Context<'_>) -> Result<(), SalesforceError> {
+    for object in context.schema.objects().filter(|object| object.field("IsDeleted").is_some()) {
+        let sql = format!("SELECT \"Id\" FROM \"{}\" WHERE \"IsDeleted\"=1", object.name);
+        let mut statement = context.conn.prepare(&sql).map_err(storage)?;
+        let ids = statement.query_map([], |row| row.get(0)).map_err(storage)?;
+        let ids: Vec<String> = ids.collect::<Result<_, _>>().map_err(storage)?;
+        ids.iter().try_for_each(|id| row::delete(context.conn, object, id))?;
+    }
+    context.conn.execute_batch("DELETE FROM \"_recycled\"; DELETE FROM \"_deleted\";").map_err(storage)
+}
+
 /// Marks a record that was merged into another.
 pub(super) fn mark_merged(
     context: &Context<'_>,

@@ -213,9 +213,22 @@ fn columns_and_plans_have_the_known_shape() {
     assert_eq!(described["idSelected"], true);
     assert_eq!(described["columnMetadata"][2]["joinColumns"][0]["columnName"], "Name");
     assert_eq!(described["columnMetadata"][3]["aggregate"], true);
-    let folded = describe("SELECT COUNT(Id), Industry i FROM Account GROUP BY Industry");
-    assert_eq!(folded["columnMetadata"][0]["displayName"], "COUNT(Id)");
-    assert_eq!(folded["columnMetadata"][1]["columnName"], "i");
+    // The names of keys stand with the parents that they lead to, and nowhere else.
+    let keys = describe("SELECT OwnerId, Parent.Owner.Name, Owner.Profile.Name FROM Account");
+    let key = |column: &Value| (column["columnName"].clone(), column["foreignKeyName"].clone());
+    let named = |column: &str, key: Value| (json!(column), key);
+    let columns = &keys["columnMetadata"];
+    assert_eq!(key(&columns[0]), named("OwnerId", Value::Null));
+    assert_eq!(key(&columns[1]), named("Parent", json!("ParentId")));
+    assert_eq!(key(&columns[1]["joinColumns"][0]), named("Owner", json!("OwnerId")));
+    assert_eq!(key(&columns[2]["joinColumns"][0]), named("Profile", json!("ProfileId")));
+    let folded = describe("SELECT AVG(Amount), StageName s, COUNT(Id) n FROM Opportunity GROUP BY StageName");
+    let columns = &folded["columnMetadata"];
+    let shown = |column: &Value| [column["columnName"].clone(), column["displayName"].clone()];
+    assert_eq!(shown(&columns[0]), ["expr0", "avg(Amount)"]);
+    assert_eq!(shown(&columns[1]), ["s", "StageName"]);
+    assert_eq!(shown(&columns[2]), ["n", "count(Id)"]);
+    assert_eq!([&columns[0]["apexType"], &columns[2]["apexType"]], [&Value::Null; 2]);
     assert_eq!(folded["groupBy"], true);
 
     let soql = "SELECT Id FROM Account WHERE SystemModstamp > 2020-01-01T00:00:00Z";

@@ -1,4 +1,4 @@
-//! As much of `multipart/form-data` as the creation of a filled job needs.
+//! As much of `multipart/form-data` as filled jobs, files and forms in parts need.
 
 /// A part with its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
