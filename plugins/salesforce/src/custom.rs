@@ -1,14 +1,13 @@
-//! Custom objects: their classes from the descriptions, their records over SOQL and sObject Collections.
+//! Custom objects: their classes from the descriptions, their records over SOQL. They are written as all records are.
 
 mod read;
-mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use unicrm_core::{
-    AssociatedClass, AssociationType, Cardinality, CustomObjectClass, CustomPage, CustomRead, CustomWrite,
-    Error, ErrorKind, LinkedAccountId, ObjectKind, Usage, WriteReport,
+    AssociatedClass, AssociationType, Cardinality, CustomObjectClass, CustomPage, CustomRead, Error,
+    ErrorKind, LinkedAccountId, ObjectKind, Usage,
 };
 
 use crate::api::{Client, Describe, DescribeField, FieldType, GlobalDescribe, GlobalObject};
@@ -64,11 +63,6 @@ impl Custom {
     /// A page of a class's records.
     pub(crate) async fn read(&self, request: &CustomRead) -> Result<CustomPage, Error> {
         read::page(self, request).await
-    }
-
-    /// Writes a batch: one outcome per operation, in order.
-    pub(crate) async fn write(&self, request: CustomWrite) -> WriteReport {
-        write::write(self, request).await
     }
 
     fn head(&self, object: &GlobalObject) -> CustomObjectClass {
@@ -133,7 +127,8 @@ fn by_prefix(global: &GlobalDescribe) -> BTreeMap<&str, &str> {
     prefixes.filter_map(|object| Some((object.key_prefix.as_deref()?, object.name.as_str()))).collect()
 }
 
-fn no_such_class(name: &str, fault: Fault) -> Error {
+/// What it means that a class cannot be described.
+pub(crate) fn no_such_class(name: &str, fault: Fault) -> Error {
     match fault.code() {
         Some(Code::NotFound | Code::InvalidType) => {
             Error::new(ErrorKind::NotFound, format!("this user sees no class {name:?}"))

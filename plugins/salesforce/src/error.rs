@@ -15,7 +15,7 @@ use unicrm_core::{Error, ErrorKind, Retry};
 use unicrm_http::{Effect, Replay, TransportError, TransportErrorKind};
 
 pub(crate) use code::Code;
-pub(crate) use refusal::{Refusal, is_page};
+pub(crate) use refusal::{MAX_LIST, Refusal, bounded, is_page, is_whole_page};
 
 /// How long a used-up daily quota keeps us away: the window rolls, so calls come back hour by hour.
 const QUOTA_PAUSE: SignedDuration = SignedDuration::from_hours(1);
@@ -63,6 +63,9 @@ pub(crate) enum Fault {
         /// Whether the request may be sent twice.
         replay: Replay,
     },
+    /// How the last attempt of a change ended, when an earlier one may have been carried out.
+    #[error("{0}")]
+    AfterLost(Box<Fault>),
     /// The query could not be built.
     #[error("the query cannot be sent: {0}")]
     Query(String),
@@ -117,6 +120,7 @@ impl Fault {
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) | Self::Rejected(refusal) => Some(refusal),
+            Self::AfterLost(last) => last.refusal(),
             _ => None,
         }
     }
@@ -149,15 +153,31 @@ impl Fault {
         match self {
             Self::Refused(refusal) => refusal.status >= 500,
             Self::Unexpected { status, .. } => matches!(status, 200..=299 | 408 | 500..),
-            Self::Unreadable { .. } => true,
+            Self::Unreadable { .. } | Self::AfterLost(_) => true,
             Self::Transport { error, .. } => error.effect() == Effect::Unknown,
             Self::Rejected(_) | Self::Moved { .. } | Self::Query(_) | Self::Core(_) => false,
+        }
+    }
+
+    /// Whether Salesforce itself answered, and so has nothing under way any more. A gateway answers while what is behind it
+    /// goes on.
+    pub(crate) fn is_final(&self) -> bool {
+        let own = |status: u16| status < 500 || matches!(status, 500 | 503);
+        match self {
+            Self::Refused(refusal) | Self::Rejected(refusal) => own(refusal.status),
+            Self::Unexpected { status, .. } => matches!(status, 500 | 503),
+            _ => false,
         }
     }
 
     /// Whether the login itself, or the guard against refreshing in circles, said no.
     pub(crate) fn is_unauthenticated(&self) -> bool {
         matches!(self, Self::Core(error) if error.kind() == ErrorKind::Unauthenticated)
+    }
+
+    /// The same fault, when an earlier attempt may have been carried out.
+    pub(crate) fn after_lost(self) -> Self {
+        if self.may_have_acted() { self } else { Self::AfterLost(Box::new(self)) }
     }
 
     /// The same fault after a new token did not help.
@@ -212,6 +232,7 @@ impl From<Fault> for Error {
         let message = fault.to_string();
         match fault {
             Fault::Core(error) => error,
+            Fault::AfterLost(last) => Self::from(*last),
             Fault::Transport { error, replay } => error.into_error(replay),
             Fault::Refused(refusal) => of_refusal(&refusal, message),
             Fault::Rejected(refusal) => Self::new(ErrorKind::Unauthenticated, message)
@@ -228,8 +249,9 @@ impl From<Fault> for Error {
                     414 | 431 => (ErrorKind::InvalidRequest, "Ask for less in one request."),
                     403 => (ErrorKind::PermissionDenied, "A proxy or firewall may be in the way."),
                     404 | 410 => (ErrorKind::NotFound, "Check \"login_url\": is this a Salesforce org?"),
+                    // Not Salesforce's words: nothing is known of the request, and no place in a reading is given up for it.
                     400..=499 if !matches!(status, 406 | 408) => {
-                        (ErrorKind::InvalidRequest, "A proxy may be in the way.")
+                        (ErrorKind::Unavailable, "A proxy may be in the way.")
                     }
                     _ => (ErrorKind::Unavailable, "Salesforce may be in maintenance (status.salesforce.com); try again later."),
                 };

@@ -28,6 +28,7 @@ mod provider;
 mod read;
 mod schema;
 mod search;
+mod shunned;
 mod write;
 
 use unicrm_core::Registration;

@@ -104,9 +104,7 @@ impl PermissionSet {
                 match described.iter().find(|describe| describe.object.name == sobject) {
                     Some(describe) => self.field(describe, name, editable && own),
                     None if guard(sobject) == Guard::Nothing => {}
-                    None => {
-                        self.unseen.insert(sobject);
-                    }
+                    None => self.unseen_field(sobject, name, editable && own),
                 }
             }
         }
@@ -147,6 +145,20 @@ impl PermissionSet {
         *self.fields.entry(format!("{sobject}.{whole}")).or_default() |= editable;
     }
 
+    /// Adds a field of an object that this user does not see yet. A single field that cannot be granted has the whole set
+    /// refused, so only those are named of which it is known.
+    fn unseen_field(&mut self, sobject: &'static str, name: &str, editable: bool) {
+        let known = granted_everywhere(sobject);
+        let whole = address_of(name).unwrap_or_else(|| name.to_owned());
+        if known.is_empty() {
+            self.unseen.insert(sobject);
+        } else if is_feature(name) {
+            self.absent.insert(format!("{sobject}.{name}"));
+        } else if known.contains(&whole.as_str()) {
+            *self.fields.entry(format!("{sobject}.{whole}")).or_default() |= editable;
+        }
+    }
+
     fn into_grant(self, read_only: bool, version: &str, username: &str) -> Grant {
         let (name, label) = if read_only { ("Unicrm_Read", "unicrm, reading") } else { ("Unicrm", "unicrm") };
         let project = format!(
@@ -163,8 +175,8 @@ impl PermissionSet {
         if !self.unseen.is_empty() {
             let unseen: Vec<_> = self.unseen.into_iter().collect();
             grant.notes.push(format!(
-                "This user sees nothing of {} yet, so fields of these are not in the set: deploy and assign it, then write it \
-                 again and deploy that.",
+                "This user sees nothing of {} yet, and which of their fields can be granted differs from org to org: none is in \
+                 the set. Deploy and assign it, then write it again and deploy that.",
                 unseen.join(", ")
             ));
         }
@@ -215,6 +227,39 @@ impl PermissionSet {
         xml.extend(self.system.iter().map(permission));
         xml.push_str("</PermissionSet>\n");
         xml
+    }
+}
+
+/// Those of an object's mapped fields that can be granted in every org, as real ones have described them: everybody who sees the
+/// object sees the others. None where that is not known.
+fn granted_everywhere(sobject: &str) -> &'static [&'static str] {
+    match sobject {
+        "Account" => &[
+            "BillingAddress",
+            "Description",
+            "Fax",
+            "Industry",
+            "NumberOfEmployees",
+            "Phone",
+            "ShippingAddress",
+            "Website",
+        ],
+        "Contact" => &[
+            "AccountId",
+            "AssistantPhone",
+            "Email",
+            "Fax",
+            "HomePhone",
+            "MailingAddress",
+            "MobilePhone",
+            "OtherAddress",
+            "OtherPhone",
+            "Phone",
+        ],
+        "Event" => &["Description", "IsAllDayEvent", "WhatId", "WhoId"],
+        "Lead" => &["Address", "Email", "Fax", "LeadSource", "MobilePhone", "Phone", "Title"],
+        "Opportunity" => &["AccountId", "Amount", "Description"],
+        _ => &[],
     }
 }
 

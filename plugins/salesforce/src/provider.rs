@@ -174,7 +174,7 @@ impl Provider for Salesforce {
     }
 
     async fn custom_write(&self, request: CustomWrite) -> Result<WriteReport> {
-        Ok(self.custom.write(request).await)
+        Ok(self.writer.write_custom(&self.reader, request).await)
     }
 
     async fn send(&self, request: RawRequest) -> Result<RawResponse> {

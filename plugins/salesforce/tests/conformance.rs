@@ -89,23 +89,24 @@ impl Harness for SalesforceHarness {
     }
 }
 
-impl Org {
-    fn object_of(kind: ObjectKind, id: &str) -> &'static str {
-        match kind {
-            ObjectKind::Account => "Account",
-            ObjectKind::Contact => "Contact",
-            ObjectKind::Engagement if id.starts_with("00U") => "Event",
-            ObjectKind::Engagement | ObjectKind::Task => "Task",
-            ObjectKind::Lead => "Lead",
-            ObjectKind::Note if id.starts_with("069") => "ContentNote",
-            ObjectKind::Note => "Note",
-            ObjectKind::Opportunity => "Opportunity",
-            ObjectKind::Stage => "OpportunityStage",
-            ObjectKind::User => "User",
-            ObjectKind::EngagementType => unreachable!("types are no records"),
-        }
+/// The sObject of a record.
+pub(crate) fn sobject_of(kind: ObjectKind, id: &str) -> &'static str {
+    match kind {
+        ObjectKind::Account => "Account",
+        ObjectKind::Contact => "Contact",
+        ObjectKind::Engagement if id.starts_with("00U") => "Event",
+        ObjectKind::Engagement | ObjectKind::Task => "Task",
+        ObjectKind::Lead => "Lead",
+        ObjectKind::Note if id.starts_with("069") => "ContentNote",
+        ObjectKind::Note => "Note",
+        ObjectKind::Opportunity => "Opportunity",
+        ObjectKind::Stage => "OpportunityStage",
+        ObjectKind::User => "User",
+        ObjectKind::EngagementType => unreachable!("types are no records"),
     }
+}
 
+impl Org {
     /// The changes of a row that the API cannot write, with the stamp that they would get.
     fn stamped(&self, field: &str, text: &str) -> Row {
         Row::new().with(field, text).with("SystemModstamp", self.linked.org().now())
@@ -156,23 +157,24 @@ impl Upstream for Org {
         RemoteId::from(org.create(remote.sobject, Json::Object(fields)).await.unwrap())
     }
 
-    async fn touch(&self, kind: ObjectKind, remote_id: &RemoteId) {
+    async fn touch(&self, kind: ObjectKind) -> RemoteId {
         let org = self.linked.org();
+        let remote_id = self.live_ids(kind).await.pop_first().expect("a record");
         let id = remote_id.as_str();
         let text = "Touched by hand";
         let field = match kind {
             // Types change with the settings of the org and are always all shown.
-            ObjectKind::EngagementType => return,
+            ObjectKind::EngagementType => return remote_id,
             ObjectKind::Stage => {
                 let rows = org.table("OpportunityStage", &["ApiName"]).await.unwrap();
                 let row =
                     rows.into_iter().find(|(_, values)| values[0].as_text() == Some(id)).expect("the stage");
                 org.set("OpportunityStage", &row.0, self.stamped("Description", text)).await.unwrap();
-                return;
+                return remote_id;
             }
             ObjectKind::User => {
                 org.set("User", id, self.stamped("Title", text)).await.unwrap();
-                return;
+                return remote_id;
             }
             ObjectKind::Account => "Description",
             ObjectKind::Contact | ObjectKind::Lead | ObjectKind::Note => "Title",
@@ -180,15 +182,16 @@ impl Upstream for Org {
             ObjectKind::Task | ObjectKind::Engagement => "Subject",
         };
         // Converted leads and the like are closed to the API; what their owner does is not.
-        let object = Self::object_of(kind, id);
+        let object = sobject_of(kind, id);
         if org.update(object, id, json!({field: text})).await.is_err() {
             org.set(object, id, self.stamped(field, text)).await.unwrap();
         }
+        remote_id
     }
 
     async fn delete(&self, kind: ObjectKind, remote_id: &RemoteId) {
         let id = remote_id.as_str();
-        self.linked.org().delete(Self::object_of(kind, id), id).await.unwrap();
+        self.linked.org().delete(sobject_of(kind, id), id).await.unwrap();
     }
 
     async fn live_ids(&self, kind: ObjectKind) -> BTreeSet<RemoteId> {

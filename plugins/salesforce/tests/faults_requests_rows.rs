@@ -17,7 +17,7 @@ pub(crate) const ROWS: &[(&str, &str, &str)] = &[
     (
         "Quota foresight",
         "each page and each report of access says what is used; bodies of notes, one call each, wait for a later reading when \
-         less than a tenth is left",
+         less than a tenth is left; a sync ends resumably when less than 5 % is (`--keep-quota`)",
         "quota_foresight",
     ),
     ("Header absent", "the quota is unknown, and nothing else changes", "the_quota_is_read_from_its_header"),

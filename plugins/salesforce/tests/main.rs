@@ -5,12 +5,15 @@
 mod access;
 mod bulk;
 mod conformance;
+mod custom;
 mod custom_fields;
 mod faults;
 mod faults_auth;
 mod faults_auth_rows;
 mod faults_requests;
 mod faults_requests_rows;
+mod gone;
+mod live;
 mod permission_set;
 mod random;
 mod reading;

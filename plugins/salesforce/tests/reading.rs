@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use unicrm_core::{
-    Direction, GoneReason, LiveRow, Note, Object, ObjectKind, RawRequest, ReadPart, ReadRequest, Record,
-    RemoteId, Scope, Shape, Value,
+    Direction, GoneReason, LiveRow, Note, Object, ObjectKind, ProviderExt, RawRequest, ReadPart, ReadRequest,
+    Record, RemoteId, Scope, Shape, Value,
 };
-use unicrm_salesforce_emulator::{Emulator, Features, FieldSchema, FieldType, PicklistValue, Resource};
+use unicrm_salesforce_emulator::{
+    Emulator, Fault, FaultRule, Features, FieldSchema, FieldType, PicklistValue, Resource,
+};
 
 use crate::support::{
     Linked, Shown, TYPES, count, read, read_all, read_restarting, read_restarting_with, read_since,
@@ -57,6 +59,38 @@ async fn orgs_without_the_optional_features_are_read_as_well() {
     }
 }
 
+/// The e-mails of more activities than one query names come with one call; where that is refused, query by query.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_belongs_to_many_rows_comes_in_one_call() {
+    let linked = Linked::with_contacts(1_000).await;
+    let expected = linked.expected(ObjectKind::Engagement).await;
+    let provider = linked.connect().await;
+    // With the descriptions.
+    read_all(&*provider, ObjectKind::Engagement).await;
+    let log = linked.emulator.log();
+    let mut calls = Vec::new();
+    // None, the whole call, and one of the queries in it, which are behind those of events and tasks.
+    for refused in [None, Some((Resource::Composite, 0)), Some((Resource::Query, 3))] {
+        log.clear();
+        linked.emulator.faults().clear();
+        if let Some((resource, after)) = refused {
+            let rule = FaultRule::new(resource, Fault::OperationTooLarge).after(after);
+            linked.emulator.faults().add(rule);
+        }
+        let shown = read_all(&*provider, ObjectKind::Engagement).await;
+        shown.assert_whole(ObjectKind::Engagement, &expected);
+        let with_message = |row: &&LiveRow| row.raw.pieces().any(|(path, _)| path.ends_with("/EmailMessage"));
+        let messages = shown.live.values().filter(with_message).count();
+        assert!(messages > 200, "{messages} e-mails are not more than one query names");
+        assert_eq!(linked.emulator.faults().struck(), u64::from(refused.is_some()));
+        assert_eq!(log.count(Resource::Composite).requests, 1, "{refused:?}");
+        calls.push((messages, log.api_calls()));
+    }
+    let (messages, least) = calls[0];
+    assert!(calls.iter().all(|(other, _)| *other == messages), "{calls:?}");
+    assert!(calls[1].1 > least && calls[2].1 == least + 1, "{calls:?}");
+}
+
 /// Every body is a call: a process that ends among them loses those of one page, which are no more than can be under way at
 /// once, and a process that goes on does not ask twice for the notes themselves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,6 +115,9 @@ async fn the_bodies_of_notes_come_a_few_at_a_time_and_are_not_fetched_again() {
     assert_eq!(log.count(Resource::Blob).api_calls, bodies, "each body is fetched once");
     let pages = shown.pages as u64;
     assert!(pages * AT_ONCE >= bodies, "{bodies} bodies on {pages} pages");
+    // Classic notes, which are there with the first call, do not wait for the bodies of the others.
+    let first = provider.read_page(ReadPart::all(ObjectKind::Note)).await.unwrap();
+    assert!(!first.rows.is_empty() && first.usage.calls == 1, "{} calls", first.usage.calls);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

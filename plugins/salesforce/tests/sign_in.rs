@@ -92,12 +92,18 @@ impl World {
 
 /// What a browser gets that follows no redirect: status, head and body.
 async fn get(url: &str) -> (u16, String, String) {
+    ask("GET", url, String::new()).await
+}
+
+async fn ask(method: &'static str, url: &str, form: String) -> (u16, String, String) {
     let url = url.to_owned();
     let answer = tokio::task::spawn_blocking(move || {
         let rest = url.strip_prefix("http://").expect("a loopback URL");
         let (host, path) = rest.split_once('/').expect("a path");
         let mut stream = TcpStream::connect(host).expect("a connection");
-        write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("sent");
+        let sort = "Content-Type: application/x-www-form-urlencoded";
+        let head = format!("{sort}\r\nContent-Length: {}\r\nConnection: close", form.len());
+        write!(stream, "{method} /{path} HTTP/1.1\r\nHost: {host}\r\n{head}\r\n\r\n{form}").expect("sent");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("an answer");
         text
@@ -183,6 +189,73 @@ async fn a_device_is_linked_and_works_for_ever() {
     });
     assert_eq!(entered, 200);
     world.lasts("device", finished.unwrap()).await;
+}
+
+/// A device that waits, and what it takes to ask and to decide in its place.
+struct Waiting {
+    pending: SecretString,
+    token_url: String,
+    form: String,
+    page: String,
+}
+
+impl Waiting {
+    async fn begin(world: &World) -> Self {
+        let step = world.begin(world.request("device")).await.unwrap();
+        let SignInStep::Device { url, code, pending, .. } = step else { panic!("{step:?}") };
+        let kept: serde_json::Value = serde_json::from_str(pending.expose_secret()).unwrap();
+        let device = kept["device_code"].as_str().unwrap();
+        let form = format!("grant_type=device&client_id=3MVG9.host&code={device}");
+        let token_url = format!("{}/services/oauth2/token", world.emulator.url());
+        Self { pending, token_url, form, page: format!("{url}?user_code={code}") }
+    }
+
+    /// Asks as the device does.
+    async fn ask(&self) -> String {
+        ask("POST", &self.token_url, self.form.clone()).await.2
+    }
+
+    async fn decide(&self, decision: &str) {
+        assert_eq!(get(&format!("{}&decision={decision}", self.page)).await.0, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_is_told_to_slow_down_asks_less_often() {
+    let world = World::of(Emulator::builder().empty()).await;
+    let device = Waiting::begin(&world).await;
+    let begin = std::time::Instant::now();
+    let (finished, asked) = tokio::join!(world.finish("device", device.pending.clone(), None), async {
+        // Another one asks with the same code, so that our first question, after five seconds, comes too soon.
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        let answer = device.ask().await;
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        device.decide("allow").await;
+        answer
+    });
+    assert!(asked.contains("authorization_pending"), "{asked}");
+    finished.unwrap();
+    // Ours came after five seconds and was told to slow down; the next came after ten more.
+    assert!(begin.elapsed().as_secs() >= 15, "{:?}", begin.elapsed());
+    assert_eq!(world.emulator.log().count(Resource::Token).requests, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_is_told_that_its_user_refused_or_that_its_code_is_spent() {
+    let world = World::of(Emulator::builder().empty()).await;
+    let (denied, spent) = (Waiting::begin(&world).await, Waiting::begin(&world).await);
+    denied.decide("deny").await;
+    spent.decide("allow").await;
+    assert!(spent.ask().await.contains("access_token"));
+    let finish = |device: &Waiting| world.finish("device", device.pending.clone(), None);
+    let (denied, spent) = tokio::join!(finish(&denied), finish(&spent));
+    for (outcome, code, advice) in
+        [(denied, "access_denied", "allow it"), (spent, "invalid_grant", "start the login again")]
+    {
+        let error = outcome.expect_err(code);
+        assert_eq!((error.kind(), error.remote_code()), (ErrorKind::Unauthenticated, Some(code)));
+        assert!(error.advice().unwrap().contains(advice), "{error:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

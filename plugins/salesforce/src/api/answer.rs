@@ -1,8 +1,10 @@
 //! An answer of the API: either what was asked for, or a fault.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::{Deserialize, DeserializeOwned};
 use unicrm_core::Quota;
 
@@ -16,6 +18,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// How long it took from the first byte of the request to the last one of the answer.
+    pub(crate) took: Duration,
 }
 
 /// What a request expects, and so what is a fault.
@@ -35,19 +39,23 @@ pub(crate) enum Expect {
 
 impl Answer {
     /// Takes an answer apart. The status counts first, then the content type, then the first character.
-    pub(super) fn checked(response: http::Response<Bytes>, expect: Expect) -> Result<Self, Fault> {
+    pub(super) fn checked(
+        response: http::Response<Bytes>,
+        expect: Expect,
+        took: Duration,
+    ) -> Result<Self, Fault> {
         let (parts, body) = response.into_parts();
         let (status, headers) = (parts.status, parts.headers);
         if expect == Expect::Anything {
             let fault = (!status.is_success()).then(|| Fault::of_answer(status, &headers, &body));
             return match fault {
                 Some(fault) if fault.wants_new_token() => Err(fault),
-                _ => Ok(Self { status, headers, body }),
+                _ => Ok(Self { status, headers, body, took }),
             };
         }
         let unchanged = status == StatusCode::NOT_MODIFIED && expect == Expect::JsonIfChanged;
         if !status.is_success() && !unchanged {
-            let refusal = if expect == Expect::Soap { soap::refusal(status.as_u16(), &body) } else { None };
+            let refusal = if expect == Expect::Soap { soap::refusal(&body) } else { None };
             return Err(match refusal {
                 Some(refusal) => Fault::Refused(Box::new(refusal)),
                 None => Fault::of_answer(status, &headers, &body),
@@ -65,7 +73,7 @@ impl Answer {
                 return Err(refusal);
             }
         }
-        Ok(Self { status, headers, body })
+        Ok(Self { status, headers, body, took })
     }
 
     /// The body as text.
@@ -82,15 +90,23 @@ impl Answer {
         json(self.text(what)?, what)
     }
 
-    /// The server's clock when it answered.
+    /// The server's clock when the request set out, or a little before: an answer is dated when it is made, and what changed
+    /// while the server worked on it may not be in it.
     pub(crate) fn server_time(&self) -> Option<Timestamp> {
-        parse_http_date(self.headers.get(header::DATE)?.to_str().ok()?)
+        let date = dated(&self.headers)?;
+        let took = SignedDuration::try_from(self.took).unwrap_or(SignedDuration::MAX);
+        date.checked_sub(took).ok()
     }
 
     /// A header as text.
     pub(crate) fn header(&self, name: &header::HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
+}
+
+/// When the server made an answer, by its own clock.
+pub(super) fn dated(headers: &HeaderMap) -> Option<Timestamp> {
+    parse_http_date(headers.get(header::DATE)?.to_str().ok()?)
 }
 
 /// Some resources refuse with status 200 and the array of errors that belongs to an error status.
@@ -130,6 +146,14 @@ pub(crate) fn quota(headers: &HeaderMap) -> Option<Quota> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_tells_the_time_at_which_its_request_set_out() {
+        let response = http::Response::builder().header("date", "Tue, 13 Apr 2021 11:33:05 GMT");
+        let response = response.body(Bytes::from_static(b"{}")).unwrap();
+        let answer = Answer::checked(response, Expect::Json, Duration::from_secs(65)).unwrap();
+        assert_eq!(answer.server_time(), Some("2021-04-13T11:32:00Z".parse().unwrap()));
+    }
 
     #[test]
     fn the_quota_is_read_from_its_header() {

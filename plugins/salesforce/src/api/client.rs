@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
@@ -26,7 +26,7 @@ use super::soql::{Soql, checked_name};
 use super::version::{self, ApiVersion};
 use crate::auth;
 use crate::config::SalesforceConfig;
-use crate::error::Fault;
+use crate::error::{Fault, What, is_whole_page};
 use crate::schema::Layouts;
 
 /// Salesforce takes 16,384 bytes of URL and headers together; a longer query travels in a body.
@@ -111,7 +111,6 @@ impl Client {
         soql: &Soql,
         options: QueryOptions,
     ) -> Result<QueryPage, Fault> {
-        let request = self.query_request(soql, options)?;
         let path = self.query_path(&soql.text()?, options);
         if path.len() <= MAX_URL {
             let mut call = Call::get(path);
@@ -124,7 +123,7 @@ impl Client {
                 outcome => return outcome,
             }
         }
-        let requests = [request];
+        let requests = [self.query_request(soql, options)?];
         let call = Call::post_safely(self.path("/composite"), composite::body(&requests, false)?);
         self.fetch(usage, &call, |answer| {
             composite::decode(&answer, requests.len())?.into_iter().next().ok_or_else(unanswered)??.page()
@@ -241,10 +240,7 @@ impl Client {
                 _ => None,
             });
             if outcomes.last().is_some_and(Option::is_none) {
-                let mut request = SubRequest::get(self.describe_path(sobject)?);
-                if let Some(since) = known.as_ref().and_then(|known| known.last_modified.as_deref()) {
-                    request = request.header("If-Modified-Since", since);
-                }
+                let request = self.describe_request(sobject, known.as_ref())?;
                 asked.push((at, *sobject, known, request));
             }
         }
@@ -266,6 +262,43 @@ impl Client {
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(unanswered()))).collect())
     }
 
+    /// The question whether a description has changed that is good enough to begin with, as a part of a composite call. None
+    /// when there is no such description, which comes first then, or when it is younger than that.
+    pub(crate) async fn changed_request(
+        &self,
+        sobject: &str,
+        age: Duration,
+    ) -> Result<Option<SubRequest>, Fault> {
+        let is_asked_for = |known: &Known| known.is_fresh() && !known.is_younger_than(age);
+        let known = self.0.describes.get(sobject).await.filter(is_asked_for);
+        known.map(|known| self.describe_request(sobject, Some(&known))).transpose()
+    }
+
+    /// Takes the answer to that question: false when what is known still holds.
+    pub(crate) async fn has_changed(
+        &self,
+        sobject: &str,
+        answer: Result<SubAnswer, Fault>,
+    ) -> Result<bool, Fault> {
+        let known = self.0.describes.get(sobject).await;
+        match (answer, known) {
+            (Ok(answer), Some(known)) if answer.status == 304 => {
+                self.0.describes.confirm(sobject, &known).await;
+                Ok(false)
+            }
+            (Ok(answer), _) => self.keep(sobject, &answer).await.map(|_| true),
+            (Err(fault), _) => Err(fault),
+        }
+    }
+
+    fn describe_request(&self, sobject: &str, known: Option<&Known>) -> Result<SubRequest, Fault> {
+        let request = SubRequest::get(self.describe_path(sobject)?);
+        Ok(match known.and_then(|known| known.last_modified.as_deref()) {
+            Some(since) => request.header("If-Modified-Since", since),
+            None => request,
+        })
+    }
+
     async fn keep(&self, sobject: &str, answer: &SubAnswer) -> Result<Arc<Describe>, Fault> {
         let describe = Arc::new(Describe::parse(answer.body())?);
         let known = Known::new(Arc::clone(&describe), answer.header("Last-Modified").map(str::to_owned));
@@ -281,7 +314,12 @@ impl Client {
         }
     }
 
-    /// The server's clock.
+    /// The time at the server by its last answer. A server that dates no answer leaves only the clock of this machine.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.connection.server_now().unwrap_or_else(Timestamp::now)
+    }
+
+    /// The server's clock, asked for.
     pub(crate) async fn server_time(&self, usage: &mut Usage) -> Result<Timestamp, Fault> {
         let call = Call::get("/services/data/").free();
         self.fetch(usage, &call, |answer| answer.server_time().ok_or_else(unanswered)).await
@@ -351,12 +389,16 @@ impl Client {
     }
 
     /// The bytes behind a path, such as `/sobjects/ContentNote/069.../Content` (below the version) or a whole path from a
-    /// record.
+    /// record. They are parts of pages, never whole ones: those are a login or a notice that stands in the way.
     pub(crate) async fn blob(&self, usage: &mut Usage, path: &str, max: usize) -> Result<Bytes, Fault> {
         let path = if path.starts_with("/services/") { path.to_owned() } else { self.path(path) };
         let mut call = Call { expect: Expect::Bytes, max, ..Call::get(path) };
         call.headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-        self.fetch(usage, &call, |answer| Ok(answer.body)).await
+        let decode = |answer: Answer| match is_whole_page(&answer.headers, &answer.body) {
+            true => Err(Fault::Unexpected { status: answer.status.as_u16(), what: What::Page, after: None }),
+            false => Ok(answer.body),
+        };
+        self.fetch(usage, &call, decode).await
     }
 
     /// The records of an object that were deleted between two instants. Salesforce knows the last 15 days at the most and
@@ -413,9 +455,16 @@ impl Client {
         let outcome = self.fetch(&mut own, &call, Ok).await;
         usage.add(&own);
         let answer = outcome?;
-        let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        let packed = answer.headers.contains_key(header::CONTENT_ENCODING);
+        let shown = |name: &HeaderName| match *name {
             // Cookies of this server are as good as a session.
-            let text = value.to_str().ok().filter(|_| name != header::SET_COOKIE)?;
+            header::SET_COOKIE => false,
+            // The body has been unpacked.
+            header::CONTENT_ENCODING | header::CONTENT_LENGTH => !packed,
+            _ => true,
+        };
+        let header = |(name, value): (&HeaderName, &HeaderValue)| {
+            let text = value.to_str().ok().filter(|_| shown(name))?;
             Some((name.as_str().to_owned(), text.to_owned()))
         };
         let headers = answer.headers.iter().filter_map(header).collect();

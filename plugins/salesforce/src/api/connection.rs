@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use unicrm_core::{CredentialStore, Error, ErrorKind, Quota, Usage};
 use unicrm_http::redact::scrub;
@@ -15,7 +17,8 @@ use unicrm_http::{
 };
 use url::Url;
 
-use super::answer::{Answer, Expect, quota};
+use super::answer::{Answer, Expect, dated, quota};
+use super::clock::ServerClock;
 use crate::auth;
 use crate::config::SalesforceConfig;
 use crate::error::{Fault, Refusal};
@@ -34,6 +37,7 @@ pub(super) struct Connection {
     username: RwLock<Option<String>>,
     /// Refreshes that no answered request has reported yet.
     refreshes: Arc<AtomicU64>,
+    clock: ServerClock,
 }
 
 /// One request, by path.
@@ -54,6 +58,8 @@ pub(super) struct Call<'c> {
     pub(super) session_at: Option<usize>,
     /// Whether a good answer's body is read as it comes: [`Connection::stream`].
     pub(super) streamed: bool,
+    /// Whether a fault says that an earlier attempt may have been carried out: [`Fault::AfterLost`].
+    pub(super) tells_lost: bool,
 }
 
 impl<'c> Call<'c> {
@@ -70,6 +76,7 @@ impl<'c> Call<'c> {
             counts: true,
             session_at: None,
             streamed: false,
+            tells_lost: false,
         }
     }
 
@@ -115,6 +122,12 @@ impl<'c> Call<'c> {
         Bytes::from([before, session.as_bytes(), after].concat())
     }
 
+    /// A change of records: what became of it is worth knowing of every attempt.
+    pub(super) fn of_records(mut self) -> Self {
+        self.tells_lost = true;
+        self
+    }
+
     /// Not taken off the quota.
     pub(super) fn free(mut self) -> Self {
         self.counts = false;
@@ -128,6 +141,8 @@ struct Tally {
     attempts: AtomicU64,
     calls: AtomicU64,
     renewed: AtomicBool,
+    /// An attempt may have been carried out though it failed.
+    lost: AtomicBool,
     quota: Mutex<Option<Quota>>,
     /// The body of the last good answer, when it is read as it comes.
     body: Mutex<Option<BodyStream>>,
@@ -153,6 +168,7 @@ impl Connection {
             instance: RwLock::new(config.login_url.clone()),
             username: RwLock::default(),
             refreshes,
+            clock: ServerClock::default(),
             tokens,
             http,
             config,
@@ -170,6 +186,11 @@ impl Connection {
     /// Has the next answered request report what a request without a caller has cost.
     pub(super) fn report_later(&self, usage: &Usage) {
         self.refreshes.fetch_add(usage.refreshes, Ordering::Relaxed);
+    }
+
+    /// The time at the server, as its last answer told it.
+    pub(super) fn server_now(&self) -> Option<Timestamp> {
+        self.clock.now()
     }
 
     /// How many requests may run at once now.
@@ -224,6 +245,8 @@ impl Connection {
         let (counts, decode) = (&tally, &decode);
         let outcome =
             self.retrier.run(call.replay, |number| self.attempt(number, call, counts, decode)).await;
+        let lost = call.tells_lost && tally.lost.load(Ordering::Relaxed);
+        let outcome = outcome.map_err(|fault| if lost { fault.after_lost() } else { fault });
         let body = tally.body.lock().unwrap_or_else(PoisonError::into_inner).take();
         usage.add(&tally.into_usage(self.refreshes.swap(0, Ordering::Relaxed)));
         (outcome, body)
@@ -248,6 +271,9 @@ impl Connection {
             Err(fault) => {
                 if fault.is_crowded() {
                     permit.overloaded();
+                }
+                if fault.may_have_acted() {
+                    tally.lost.store(true, Ordering::Relaxed);
                 }
                 match fault.again(number) {
                     Some(again) => Verdict::Retry {
@@ -353,13 +379,17 @@ impl Connection {
 
         tally.attempts.fetch_add(1, Ordering::Relaxed);
         let count = || tally.calls.fetch_add(u64::from(call.counts), Ordering::Relaxed);
+        let begun = Instant::now();
         match self.receive(request, call, tally).await {
             Ok(response) => {
                 count();
                 if let Some(quota) = quota(response.headers()) {
                     *tally.quota.lock().unwrap_or_else(PoisonError::into_inner) = Some(quota);
                 }
-                let outcome = Answer::checked(response, call.expect);
+                if let Some(now) = dated(response.headers()) {
+                    self.clock.set(now);
+                }
+                let outcome = Answer::checked(response, call.expect, begun.elapsed());
                 let taken = match &outcome {
                     Ok(_) => true,
                     Err(fault) => fault.refusal().is_some_and(|refusal| !refusal.is_about_session()),

@@ -164,6 +164,9 @@ pub(crate) struct DescribeField {
     /// Whether no two records have the same value.
     #[serde(default)]
     pub(crate) unique: bool,
+    /// Whether texts that differ in case are two values.
+    #[serde(default)]
+    pub(crate) case_sensitive: bool,
     /// Whether permission sets say who sees it; the others everybody sees who sees the object.
     #[serde(default)]
     pub(crate) permissionable: bool,

@@ -56,7 +56,11 @@ impl Known {
 
     /// Whether it can be used without asking. A clock that was set back makes it old.
     pub(super) fn is_fresh(&self) -> bool {
-        self.checked.elapsed().is_ok_and(|age| age < MAX_AGE)
+        self.is_younger_than(MAX_AGE)
+    }
+
+    pub(super) fn is_younger_than(&self, age: Duration) -> bool {
+        self.checked.elapsed().is_ok_and(|checked| checked < age)
     }
 }
 

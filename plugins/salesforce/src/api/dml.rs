@@ -93,7 +93,7 @@ impl Client {
             }
         };
         let body = if change == Change::Delete { Vec::new() } else { collection(rows)? };
-        let mut call = Call::change(method, self.path(&path), body, replay);
+        let mut call = Call::change(method, self.path(&path), body, replay).of_records();
         if allow_duplicates {
             call = call.header(HeaderName::from_static(RULES), ALLOW_DUPLICATES)?;
         }
@@ -113,7 +113,8 @@ impl Client {
             self.path("/composite/graph"),
             composite::graphs_body(graphs)?,
             replay,
-        );
+        )
+        .of_records();
         match self.fetch(usage, &call, |answer| composite::decode_graphs(&answer, graphs)).await {
             Err(fault) if fault.is(&Code::NotFound) && graphs.len() == 1 => {}
             outcome => return outcome,
@@ -131,7 +132,7 @@ impl Client {
         replay: Replay,
     ) -> Result<SubAnswers, Fault> {
         let body = composite::body(requests, all_or_none)?;
-        let call = Call::change(Method::POST, self.path("/composite"), body, replay);
+        let call = Call::change(Method::POST, self.path("/composite"), body, replay).of_records();
         self.fetch(usage, &call, |answer| composite::decode(&answer, requests.len())).await
     }
 
@@ -201,6 +202,7 @@ mod tests {
             status: http::StatusCode::OK,
             headers: http::HeaderMap::new(),
             body: text.to_owned().into_bytes().into(),
+            took: std::time::Duration::ZERO,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The readers of answers, for the test of the recordings.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 pub(crate) use super::answer::Answer;
@@ -10,11 +12,11 @@ use super::{ApiVersion, Deleted, Describe, QueryPage, SubAnswer};
 use crate::error::Fault;
 
 pub(crate) fn checked(response: http::Response<Bytes>) -> Result<Answer, Fault> {
-    Answer::checked(response, Expect::Json)
+    Answer::checked(response, Expect::Json, Duration::ZERO)
 }
 
 pub(crate) fn bytes(response: http::Response<Bytes>) -> Result<Bytes, Fault> {
-    Answer::checked(response, Expect::Bytes).map(|answer| answer.body)
+    Answer::checked(response, Expect::Bytes, Duration::ZERO).map(|answer| answer.body)
 }
 
 pub(crate) fn describe(text: &str) -> Result<Describe, Fault> {

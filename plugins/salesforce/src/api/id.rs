@@ -26,6 +26,12 @@ impl SalesforceId {
         Some(Self(id))
     }
 
+    /// Reads an id that begins with one of these prefixes, and so can be one of their objects'.
+    pub(crate) fn parse_with<'p>(text: &str, prefixes: impl IntoIterator<Item = &'p str>) -> Option<Self> {
+        let id = Self::parse(text)?;
+        prefixes.into_iter().any(|prefix| prefix == id.key_prefix()).then_some(id)
+    }
+
     /// The 18 characters.
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
@@ -99,6 +105,15 @@ mod tests {
             assert_eq!(SalesforceId::parse(text), None, "{text}");
             assert_eq!(widened(text), text);
         }
+    }
+
+    #[test]
+    fn an_id_belongs_to_the_object_that_its_prefix_names() {
+        let known = |prefixes: &[&str]| {
+            SalesforceId::parse_with("003ak00000luKU1", prefixes.iter().copied()).is_some()
+        };
+        assert!(known(&["003"]) && known(&["001", "003"]));
+        assert!(!known(&["001"]) && !known(&["00"]) && !known(&[]));
     }
 
     proptest! {

@@ -4,7 +4,6 @@
 //! the job's id says what became of the records, for seven days.
 
 use bytes::Bytes;
-use csv::{ReaderBuilder, StringRecord};
 use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use unicrm_core::Usage;
@@ -14,7 +13,7 @@ use super::answer::{Answer, Expect};
 use super::client::Client;
 use super::connection::Call;
 use super::id::SalesforceId;
-use crate::error::{Code, Fault, Refusal, What};
+use crate::error::{Code, Fault, MAX_LIST, Refusal, What, bounded};
 
 /// Most bytes of one upload. Salesforce takes 150 MB, counted as base64; half of what that leaves is kept free, since the
 /// results hold the upload again.
@@ -76,66 +75,6 @@ impl IngestState {
     }
 }
 
-/// One of the three results of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Results {
-    Successful,
-    Failed,
-    Unprocessed,
-}
-
-impl Results {
-    fn segment(self) -> &'static str {
-        match self {
-            Self::Successful => "successfulResults",
-            Self::Failed => "failedResults",
-            Self::Unprocessed => "unprocessedrecords",
-        }
-    }
-
-    /// The columns that stand before those of the upload.
-    fn own_columns(self) -> &'static [&'static str] {
-        match self {
-            Self::Successful => &["sf__Id", "sf__Created"],
-            Self::Failed => &["sf__Id", "sf__Error"],
-            Self::Unprocessed => &[],
-        }
-    }
-}
-
-/// A table of results, cell by cell as it came. The order of its rows means nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ResultTable {
-    pub(crate) header: StringRecord,
-    pub(crate) rows: Vec<StringRecord>,
-}
-
-impl ResultTable {
-    /// The number of a column, by its name in any case.
-    pub(crate) fn column(&self, name: &str) -> Option<usize> {
-        self.header.iter().position(|column| column.eq_ignore_ascii_case(name))
-    }
-
-    fn decode(answer: &Answer, results: Results) -> Result<Self, Fault> {
-        let text = answer.text(WHAT)?;
-        let unreadable = |why: String| Fault::Unreadable { what: WHAT, why, cut: false };
-        if text.trim_ascii_start().starts_with('<') {
-            return Err(Fault::Unexpected { status: answer.status.as_u16(), what: What::Page, after: None });
-        }
-        let mut reader = ReaderBuilder::new().flexible(false).from_reader(text.as_bytes());
-        let header = reader.headers().map_err(|error| unreadable(error.to_string()))?.clone();
-        let rows: Vec<StringRecord> =
-            reader.records().collect::<Result<_, _>>().map_err(|error| unreadable(error.to_string()))?;
-        let table = Self { header, rows };
-        match results.own_columns().iter().find(|name| table.column(name).is_none()) {
-            Some(missing) => Err(unreadable(format!("it has no column {missing}"))),
-            None => Ok(table),
-        }
-    }
-}
-
-const WHAT: &str = "the results of a bulk job";
-
 impl Client {
     /// Makes a job. One whose answer is lost stays open, does nothing, and goes after a week.
     pub(crate) async fn create_ingest(
@@ -184,20 +123,7 @@ impl Client {
         self.fetch(usage, &call, |answer| info(&answer)).await
     }
 
-    /// The results of a job that is over.
-    pub(crate) async fn ingest_results(
-        &self,
-        usage: &mut Usage,
-        id: &str,
-        results: Results,
-    ) -> Result<ResultTable, Fault> {
-        let mut call = Call::get(self.job_path(id, &format!("/{}", results.segment()))?);
-        call.headers.insert(header::ACCEPT, HeaderValue::from_static("text/csv"));
-        call.expect = Expect::Bytes;
-        self.fetch(usage, &call, |answer| ResultTable::decode(&answer, results)).await
-    }
-
-    fn job_path(&self, id: &str, rest: &str) -> Result<String, Fault> {
+    pub(super) fn job_path(&self, id: &str, rest: &str) -> Result<String, Fault> {
         let id = SalesforceId::parse(id).ok_or_else(|| Fault::Unreadable {
             what: "a bulk job",
             why: "its id is none".to_owned(),
@@ -217,18 +143,17 @@ fn info(answer: &Answer) -> Result<Ingest, Fault> {
 
 /// The error of one record, `CODE:message:fields --`.
 pub(crate) fn refusal_of(error: &str) -> Refusal {
-    const LONGEST: usize = 1_000;
-    let text: String =
-        error.chars().map(|c| if c.is_control() { ' ' } else { c }).take(4 * LONGEST).collect();
-    let text = text.trim();
-    let text = text.strip_suffix("--").unwrap_or(text).trim_end();
+    /// What code, message and fields have room in.
+    const LONGEST: usize = 4_000;
+    let text = bounded(error, LONGEST);
+    let text = text.strip_suffix("--").unwrap_or(&text).trim_end();
     let is_code = |code: &&str| {
         !code.is_empty()
             && code.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'0'..=b'9'))
     };
     let (code, rest) = match text.split_once(':').filter(|(code, _)| is_code(code)) {
-        Some((code, rest)) => (Code::from(code), rest),
-        None => (Code::Unspecified, text),
+        Some((code, rest)) => (code, rest),
+        None => (Code::Unspecified.as_str(), text),
     };
     let is_field = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let listed = |fields: &str| fields.split([',', ' ']).filter(|name| !name.is_empty()).all(is_field);
@@ -239,16 +164,10 @@ pub(crate) fn refusal_of(error: &str) -> Refusal {
     // "... on record with id: 003..." ends in a colon and an id, which is no field.
     let (message, fields) =
         if SalesforceId::parse(fields.trim()).is_some() { (rest, "") } else { (message, fields) };
+    let fields = fields.split([',', ' ']).filter(|name| !name.is_empty()).take(MAX_LIST);
     Refusal {
-        code,
-        message: message.trim().trim_end_matches(':').chars().take(LONGEST).collect(),
-        fields: fields
-            .split([',', ' '])
-            .filter(|name| !name.is_empty())
-            .take(100)
-            .map(str::to_owned)
-            .collect(),
-        ..Refusal::without_body(400)
+        fields: fields.map(str::to_owned).collect(),
+        ..Refusal::worded(400, code, message.trim().trim_end_matches(':'))
     }
 }
 
@@ -257,14 +176,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn answer(text: &str) -> Answer {
-        Answer {
-            status: StatusCode::OK,
-            headers: http::HeaderMap::new(),
-            body: text.to_owned().into_bytes().into(),
-        }
-    }
 
     #[test]
     fn errors_of_records_are_taken_apart() {
@@ -328,26 +239,6 @@ mod tests {
             prop_assert_eq!(refusal.message, message);
             prop_assert_eq!(refusal.fields, fields);
         }
-    }
-
-    #[test]
-    fn tables_are_read_by_the_names_of_their_columns() {
-        let text = "\"sf__Id\",\"sf__Created\",LastName\n003A,true,\"two\nlines, \"\"quoted\"\"\"\n";
-        let table = ResultTable::decode(&answer(text), Results::Successful).unwrap();
-        assert_eq!(table.column("SF__ID"), Some(0));
-        assert_eq!(table.rows[0].get(2), Some("two\nlines, \"quoted\""));
-        assert!(matches!(
-            ResultTable::decode(&answer("LastName\nx\n"), Results::Failed),
-            Err(Fault::Unreadable { .. })
-        ));
-        assert!(matches!(
-            ResultTable::decode(&answer("<html></html>"), Results::Failed),
-            Err(Fault::Unexpected { what: What::Page, .. })
-        ));
-        let nothing = ResultTable::decode(&answer(""), Results::Unprocessed).unwrap();
-        assert!(nothing.rows.is_empty());
-        let uneven = ResultTable::decode(&answer("sf__Id,sf__Error,A\n1,2\n"), Results::Failed);
-        assert!(matches!(uneven, Err(Fault::Unreadable { .. })));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod answer;
 mod bulk;
 mod client;
+mod clock;
 mod composite;
 mod connection;
 mod describe;
@@ -11,7 +12,9 @@ mod dml;
 pub(crate) mod id;
 mod identity;
 mod ingest;
+mod ingest_results;
 mod limits;
+mod lines;
 mod query;
 mod replication;
 mod search;
@@ -27,13 +30,12 @@ pub(crate) use composite::{SubAnswer, SubAnswers, SubRequest};
 pub(crate) use describe::{Describe, DescribeField, FieldType, GlobalDescribe, GlobalObject, RecordTypeInfo};
 pub(crate) use dml::{Change, ChangedRow, MAX_GRAPHS, MAX_NODES, MAX_ROWS, RowAnswer};
 pub(crate) use id::{SalesforceId, widened};
-pub(crate) use ingest::{
-    Ingest, IngestState, MAX_UPLOAD, NULL_CELL, NewIngest, ResultTable, Results, refusal_of,
-};
+pub(crate) use ingest::{Ingest, IngestState, MAX_UPLOAD, NULL_CELL, NewIngest, refusal_of};
+pub(crate) use ingest_results::{ResultTable, Results};
 pub(crate) use query::{Locator, QueryOptions, QueryPage};
 pub(crate) use replication::{Deleted, DeletedRecord};
 pub(crate) use search::Hit;
-pub(crate) use soap::{Conversion, LeadConvert, MAX_LEADS};
+pub(crate) use soap::{Conversion, LeadConvert, MAX_LEADS, is_xml_text};
 pub(crate) use soql::{Condition, Literal, Order, Soql};
 pub(crate) use sosl::{MOST_RECORDS, Sosl, Within};
 pub(crate) use time::{datetime_text, midnight, parse_date, parse_datetime, remote_datetime_text, utc_date};

@@ -9,7 +9,7 @@ use unicrm_http::Replay;
 use super::answer::{Answer, Expect};
 use super::client::Client;
 use super::connection::Call;
-use crate::error::{Code, Fault, Refusal};
+use crate::error::{Code, Fault, MAX_LIST, Refusal};
 
 /// Most leads of one call.
 pub(crate) const MAX_LEADS: usize = 100;
@@ -180,15 +180,26 @@ struct SoapFault {
 }
 
 impl SoapFault {
-    fn refusal(self, status: u16) -> Refusal {
-        let code = self.faultcode.rsplit(':').next().unwrap_or_default();
+    /// Every fault comes with status 500. One that refuses the call gets the status that REST gives it, so that it is known
+    /// that nothing was done.
+    fn refusal(self) -> Refusal {
+        let (prefix, code) = self.faultcode.trim().rsplit_once(':').unwrap_or(("", self.faultcode.trim()));
         let message = self.faultstring.strip_prefix(code).unwrap_or(&self.faultstring);
-        Refusal {
-            code: Code::from(code),
-            message: message.trim_start_matches(':').trim().to_owned(),
-            ..Refusal::without_body(status)
-        }
+        let status = match Code::from(code) {
+            Code::ServerUnavailable | Code::UnknownException => 500,
+            Code::RequestLimitExceeded => 403,
+            _ if prefix == "sf" || code == "Client" || code.starts_with("Client.") => 400,
+            _ => 500,
+        };
+        Refusal::worded(status, code, message.trim_start_matches(':').trim())
     }
+}
+
+/// Whether XML can carry a text: no reference stands for the other control characters either.
+pub(crate) fn is_xml_text(text: &str) -> bool {
+    !text.contains(|c: char| {
+        c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}')
+    })
 }
 
 impl Row {
@@ -206,11 +217,12 @@ impl Row {
         let matches = error.duplicate_result.into_iter().flat_map(|found| found.match_results);
         let records = matches.flat_map(|found| found.match_records);
         Err(Box::new(Refusal {
-            code: Code::from(error.status_code.as_str()),
-            message: error.message,
-            fields: error.fields,
-            candidates: records.filter_map(|found| found.record.ids.into_iter().next()).collect(),
-            ..Refusal::without_body(400)
+            fields: error.fields.into_iter().take(MAX_LIST).collect(),
+            candidates: records
+                .filter_map(|found| found.record.ids.into_iter().next())
+                .take(MAX_LIST)
+                .collect(),
+            ..Refusal::worded(400, &error.status_code, &error.message)
         }))
     }
 }
@@ -223,15 +235,15 @@ fn read(body: &[u8]) -> Option<Body> {
 }
 
 /// The refusal in a SOAP fault; none for anything else.
-pub(super) fn refusal(status: u16, body: &[u8]) -> Option<Refusal> {
-    Some(read(body)?.fault?.refusal(status))
+pub(super) fn refusal(body: &[u8]) -> Option<Refusal> {
+    Some(read(body)?.fault?.refusal())
 }
 
 fn decode(answer: &Answer, leads: usize) -> Result<Vec<Result<Conversion, Box<Refusal>>>, Fault> {
     let unreadable = |why: &str| Fault::Unreadable { what: WHAT, why: why.to_owned(), cut: false };
     let body = read(&answer.body).ok_or_else(|| unreadable("it is no such envelope"))?;
     if let Some(fault) = body.fault {
-        return Err(Fault::Refused(Box::new(fault.refusal(answer.status.as_u16()))));
+        return Err(Fault::Refused(Box::new(fault.refusal())));
     }
     let rows = body.converted.ok_or_else(|| unreadable("it holds no results"))?.result;
     if rows.len() != leads {
@@ -272,6 +284,7 @@ mod tests {
             status: http::StatusCode::OK,
             headers: http::HeaderMap::new(),
             body: text.into_bytes().into(),
+            took: std::time::Duration::ZERO,
         };
         let rows = decode(&answer, 3).unwrap();
         let expected =
@@ -293,13 +306,58 @@ mod tests {
              </faultstring><detail><sf:UnexpectedErrorFault xmlns:sf=\"urn:fault\"><sf:exceptionCode>INVALID_SESSION_ID\
              </sf:exceptionCode></sf:UnexpectedErrorFault></detail></soapenv:Fault>",
         );
-        let refusal = refusal(500, text.as_bytes()).unwrap();
+        let refusal = refusal(text.as_bytes()).unwrap();
         assert_eq!(
             (refusal.code.clone(), refusal.message.as_str()),
             (Code::InvalidSession, "Invalid Session ID found")
         );
         assert!(refusal.is_about_session());
-        assert_eq!(super::refusal(500, b"<html><body>Sorry</body></html>"), None);
+        assert_eq!(super::refusal(b"<html><body>Sorry</body></html>"), None);
+    }
+
+    #[test]
+    fn a_fault_says_whether_anything_was_done() {
+        for (code, status) in [
+            ("sf:REQUEST_LIMIT_EXCEEDED", 403),
+            ("sf:INVALID_TYPE", 400),
+            ("sf:UNABLE_TO_LOCK_ROW", 400),
+            ("soapenv:Client", 400),
+            ("soapenv:Client.Syntax", 400),
+            ("sf:SERVER_UNAVAILABLE", 500),
+            ("sf:UNKNOWN_EXCEPTION", 500),
+            ("soapenv:Server", 500),
+            ("", 500),
+        ] {
+            let fault = format!("<faultcode>{code}</faultcode><faultstring>no</faultstring>");
+            let text = enveloped(&format!("<soapenv:Fault>{fault}</soapenv:Fault>"));
+            let refusal = refusal(text.as_bytes()).unwrap();
+            assert_eq!(refusal.status, status, "{code}");
+            let fault = Fault::Refused(Box::new(refusal));
+            assert_eq!(fault.may_have_acted(), status == 500, "{code}");
+            assert_eq!(fault.is_quota(), status == 403, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_a_refusal_says_is_bounded() {
+        let long = "x\n".repeat(2_000);
+        let fault = format!("<faultcode>sf:y{long}</faultcode><faultstring>{long}</faultstring>");
+        let refusal =
+            refusal(enveloped(&format!("<soapenv:Fault>{fault}</soapenv:Fault>")).as_bytes()).unwrap();
+        let errors = vec![RowError { message: long.clone(), status_code: long, ..RowError::default() }];
+        let row = Row { account_id: None, contact_id: None, opportunity_id: None, success: false, errors };
+        for refusal in [refusal, *row.outcome().unwrap_err()] {
+            assert_eq!(refusal.message.chars().count(), 999, "a thousand, and the space at its end is cut");
+            assert!(refusal.code.as_str().len() <= 100 && !refusal.message.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn xml_cannot_carry_every_text() {
+        assert!(is_xml_text("Größe\t\r\n<&> 😀\u{7f}"));
+        for text in ["a\0", "\u{1}", "\u{b}b", "\u{1f}", "\u{fffe}", "\u{ffff}"] {
+            assert!(!is_xml_text(text), "{text:?}");
+        }
     }
 
     proptest! {

@@ -65,7 +65,7 @@ fn grant(code: &str, said: &str, config: &SalesforceConfig) -> Option<(ErrorKind
         )
     } else if says("expired authorization code") || says("code verifier") {
         unauthenticated("The code from the browser is used up or too old: start the login again.")
-    } else if says("device code") {
+    } else if says("token exchange failed") {
         unauthenticated("The code was refused or is too old: start the login again.")
     } else {
         let advice = format!(

@@ -81,7 +81,12 @@ pub(crate) fn instance_of(
     config: &SalesforceConfig,
     http: &HttpClient,
 ) -> Result<Option<Url>, Fault> {
-    let Some(text) = token.attribute(names::INSTANCE_URL) else { return Ok(None) };
+    let instance = token.attribute(names::INSTANCE_URL).map(|text| checked_instance(text, config, http));
+    Ok(instance.transpose()?)
+}
+
+/// The origin in an instance URL, if it may see a token of this login.
+fn checked_instance(text: &str, config: &SalesforceConfig, http: &HttpClient) -> Result<Url, Error> {
     let invalid = |why: &str| {
         Error::new(
             ErrorKind::InvalidConfig,
@@ -94,12 +99,12 @@ pub(crate) fn instance_of(
     let mut url = Url::parse(text).map_err(|_| invalid("it is no URL"))?;
     http.hosts().check(&url).map_err(|error| invalid(error.message()))?;
     if is_local(&url) && !is_local(&config.login_url) {
-        return Err(invalid("it names this machine, and the login does not").into());
+        return Err(invalid("it names this machine, and the login does not"));
     }
     url.set_path("/");
     url.set_query(None);
     url.set_fragment(None);
-    Ok(Some(url))
+    Ok(url)
 }
 
 /// The ids in the identity URL: organisation and user, in their 18-character form.

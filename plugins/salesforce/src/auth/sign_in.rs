@@ -10,7 +10,7 @@ use unicrm_http::{HttpClient, names as token_names};
 use url::Url;
 
 use super::explain::explained;
-use super::{ATTRIBUTES, TOKEN_PATH, http_client, names, oauth_client};
+use super::{ATTRIBUTES, TOKEN_PATH, checked_instance, http_client, names, oauth_client};
 use crate::config::{Flow, SalesforceConfig};
 
 const AUTHORIZE_PATH: &str = "/services/oauth2/authorize";
@@ -148,11 +148,12 @@ fn kept(answer: TokenAnswer, secrets: &Credentials) -> Result<Credentials> {
 }
 
 /// Where the org lives as far as is known: the login host of another kind of org knows nothing of its tokens.
-fn home(config: &SalesforceConfig, http: &HttpClient, credentials: &Credentials) -> Url {
+pub(super) fn home(config: &SalesforceConfig, http: &HttpClient, credentials: &Credentials) -> Url {
     use secrecy::ExposeSecret as _;
-    let instance =
-        credentials.get(names::INSTANCE_URL).and_then(|text| Url::parse(text.expose_secret()).ok());
-    instance.filter(|url| http.hosts().check(url).is_ok()).unwrap_or_else(|| config.login_url.clone())
+    let instance = credentials.get(names::INSTANCE_URL);
+    instance
+        .and_then(|text| checked_instance(text.expose_secret(), config, http).ok())
+        .unwrap_or_else(|| config.login_url.clone())
 }
 
 fn at(base: &Url, path: &str) -> Url {

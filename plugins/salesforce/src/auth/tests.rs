@@ -56,6 +56,23 @@ async fn the_instance_is_an_origin_whatever_stands_behind_it() {
     assert_eq!(url.as_str(), "https://acme.my.salesforce.com/");
 }
 
+#[test]
+fn a_stored_instance_on_this_machine_is_shown_no_token_unless_the_login_is_there_too() {
+    let home = |login: &str, instance: &str| {
+        let config = config(&format!(r#"{{"client_id":"a","login_url":"{login}"}}"#));
+        let http = http_client(&config).unwrap();
+        let credentials = Credentials::new().with(names::INSTANCE_URL, instance.into());
+        sign_in::home(&config, &http, &credentials).to_string()
+    };
+    let login = "https://login.salesforce.com";
+    for local in ["http://localhost", "http://127.0.0.1:8080", "http://[::1]"] {
+        assert_eq!(home(login, local), "https://login.salesforce.com/", "{local}");
+    }
+    assert_eq!(home("http://127.0.0.1:9", "http://127.0.0.1:8080"), "http://127.0.0.1:8080/");
+    assert_eq!(home(login, "https://acme.my.salesforce.com/x?y#z"), "https://acme.my.salesforce.com/");
+    assert_eq!(home(login, "https://evil.example.com"), "https://login.salesforce.com/");
+}
+
 #[tokio::test]
 async fn ids_are_read_from_the_identity_url() {
     let ids =

@@ -14,7 +14,7 @@ use super::{Again, Code, Fault, What};
 /// More of a message than this says nothing new.
 const MAX_MESSAGE: usize = 1_000;
 /// More fields or records than this are not listed.
-const MAX_LIST: usize = 100;
+pub(crate) const MAX_LIST: usize = 100;
 
 /// One refusal of Salesforce. When an answer holds several, this is the first that is not a mere consequence of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,15 @@ impl Refusal {
         }
     }
 
+    /// A code with its message, both bounded.
+    pub(crate) fn worded(status: u16, code: &str, message: &str) -> Self {
+        Self {
+            code: Code::from(bounded(code, 100).as_str()),
+            message: readable(message),
+            ..Self::without_body(status)
+        }
+    }
+
     /// Reads one error object. The code is `errorCode`, `statusCode`, `exceptionCode` or `error`, whichever is there.
     pub(crate) fn of_object(status: u16, object: &Map<String, Value>) -> Option<Self> {
         let text =
@@ -61,11 +70,9 @@ impl Refusal {
         // Salesforce itself misspelt the member for some years.
         let duplicates = ["duplicateResult", "duplicateResut"].into_iter().find_map(|name| object.get(name));
         Some(Self {
-            code: Code::from(bounded(code, 100).as_str()),
-            message: readable(message),
             fields,
             candidates: duplicates.map(matched_records).unwrap_or_default(),
-            ..Self::without_body(status)
+            ..Self::worded(status, code, message)
         })
     }
 
@@ -224,6 +231,16 @@ pub(crate) fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"<") || content_type.to_ascii_lowercase().starts_with("text/html")
 }
 
+/// Whether HTML is a page of its own, from its very beginning.
+pub(crate) fn is_whole_page(headers: &HeaderMap, body: &[u8]) -> bool {
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let body = body.trim_ascii_start();
+    let begins =
+        |with: &str| body.get(..with.len()).is_some_and(|text| text.eq_ignore_ascii_case(with.as_bytes()));
+    content_type.to_ascii_lowercase().starts_with("text/html") && (begins("<!doctype") || begins("<html"))
+}
+
 /// The ids of the records that a duplicate rule found.
 fn matched_records(result: &Value) -> Vec<String> {
     let list =
@@ -240,7 +257,8 @@ fn readable(message: &str) -> String {
     bounded(message.get(from..).unwrap_or(message), MAX_MESSAGE)
 }
 
-fn bounded(text: &str, limit: usize) -> String {
+/// The beginning of a text on one line.
+pub(crate) fn bounded(text: &str, limit: usize) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limit).collect();
     line.trim().to_owned()
 }

@@ -82,6 +82,18 @@ fn fields_and_duplicates_are_kept() {
 }
 
 #[test]
+fn what_a_gateway_says_ends_nothing() {
+    let unavailable = r#"[{"message":"m","errorCode":"SERVER_UNAVAILABLE"}]"#;
+    for (status, is_final) in [(500, true), (503, true), (502, false), (504, false)] {
+        assert_eq!(read(status, "<html>").is_final(), is_final, "{status}");
+        assert_eq!(read(status, unavailable).is_final(), is_final, "{status}");
+        assert!(read(status, "").may_have_acted());
+    }
+    assert!(!read(408, "").is_final() && !read(200, "<html>").is_final());
+    assert!(read(400, unavailable).is_final());
+}
+
+#[test]
 fn a_fault_is_small() {
     assert!(size_of::<Fault>() <= 64, "{}", size_of::<Fault>());
 }

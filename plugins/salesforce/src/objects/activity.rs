@@ -59,7 +59,7 @@ pub(super) fn what(
 fn left_out(w: &mut Writer<'_>, account: Option<&Ref<Account>>, opportunity: &Ref<Opportunity>) {
     let follows = opportunity.remote_id().and_then(|id| w.cx.org.opportunity_accounts.get(id.as_str()));
     let account = account.and_then(Ref::remote_id).map(|id| id.as_str());
-    if w.is_seed() || follows.is_some_and(|follows| Some(&**follows) == account) {
+    if follows.is_some_and(|follows| Some(&**follows) == account) {
         return;
     }
     let account = account.unwrap_or("none");

@@ -416,6 +416,30 @@ mod tests {
     }
 
     #[test]
+    fn a_list_takes_the_room_that_it_needs() {
+        let gil = gil();
+        assert_eq!((gil.phone_numbers.len(), gil.phone_numbers.capacity()), (2, 2));
+        let one: Contact =
+            read(Source::Contact, r#"{"Id":"003ak000003dQCGAA2","OtherCity":"Reno","HomePhone":"1"}"#);
+        assert_eq!((one.phone_numbers.capacity(), one.addresses.capacity()), (1, 1));
+    }
+
+    #[test]
+    fn a_state_is_a_code_only_when_it_looks_like_one() {
+        for (state, field) in [
+            ("CA", "MailingStateCode"),
+            ("NSW", "MailingStateCode"),
+            ("13", "MailingStateCode"),
+            ("Goa", "MailingState"),
+            ("OHIO", "MailingState"),
+            ("N.Y", "MailingState"),
+        ] {
+            let json = format!("{{\"addresses\":[{{\"address_type\":\"MAILING\",\"state\":\"{state}\"}}]}}");
+            assert_eq!(create(contact(&json), &rich_cx()), format!("Contact.{field} = \"{state}\"\n"));
+        }
+    }
+
+    #[test]
     fn a_country_is_a_code_only_when_it_looks_like_one() {
         for (country, field) in [
             ("US", "MailingCountryCode"),

@@ -154,3 +154,29 @@ pub struct FieldFacts {
     /// Whether an update may name it.
     pub updateable: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::tests::{cx, writable};
+
+    #[test]
+    fn an_sobject_has_the_fields_that_its_describe_shows() {
+        let facts: SobjectFacts = ["Name", "Fax"]
+            .map(|name| (name, FieldFacts { length: 40, ..writable("Account", name) }))
+            .into_iter()
+            .collect();
+        assert_eq!(
+            facts.field("Fax").map(|field| (field.class.remote_key_name.as_deref(), field.length)),
+            Some((Some("Fax"), 40))
+        );
+        assert!(facts.field("Name").is_some() && facts.field("fax").is_none());
+        let mut cx = cx();
+        cx.sobjects.insert("Account".into(), Arc::new(facts));
+        let has = |sobject, field| cx.has_field(sobject, field);
+        assert_eq!(
+            (has("Account", "Fax"), has("Account", "Phone"), has("Lead", "Fax")),
+            (true, false, false)
+        );
+    }
+}

@@ -205,9 +205,7 @@ fn status(w: &mut Writer<'_>, patch: &LeadPatch, before: Option<&Lead>) {
         _ => None,
     };
     if let Some(chosen) = chosen.map(|status| status.api_name.clone()) {
-        if !w.is_seed() {
-            w.warn("/status", "label_chosen", format!("{asked} is written as the status {chosen:?}"));
-        }
+        w.warn("/status", "label_chosen", format!("{asked} is written as the status {chosen:?}"));
         return w.put_text("/status", "Status", Some(&chosen));
     }
     if w.is_seed() {

@@ -207,17 +207,14 @@ fn seeds_enhanced(id: Option<&RemoteId>, cx: &MapContext) -> bool {
 
 fn content(w: &mut Writer<'_>, patch: &NotePatch, before: Option<&Note>, enhanced: bool) {
     let Some(asked) = w.asked(&patch.content) else {
-        if !w.is_update() && !w.is_seed() {
+        if !w.is_update() {
             w.refuse("/content", "a note needs text");
         }
         return;
     };
     let asked = asked.map(|text| super::parts::line_feeds(text));
     let Some(text) = asked.as_deref().and_then(kept) else {
-        if !w.is_seed() {
-            w.refuse("/content", "a note cannot be empty: delete it instead");
-        }
-        return;
+        return w.refuse("/content", "a note cannot be empty: delete it instead");
     };
     if before.is_some_and(|before| before.content.as_deref() == Some(text)) {
         return;
@@ -291,7 +288,7 @@ fn parent(w: &mut Writer<'_>, patch: &NotePatch, before: Option<&Note>) {
     match after.next() {
         Some((pointer, id)) => {
             w.put(pointer, "ParentId", Json::text(&id));
-            for (left, other) in after.filter(|_| !w.is_seed()).collect::<Vec<_>>() {
+            for (left, other) in after {
                 w.warn(
                     left,
                     "left_out",
@@ -299,7 +296,7 @@ fn parent(w: &mut Writer<'_>, patch: &NotePatch, before: Option<&Note>) {
                 );
             }
         }
-        None if w.is_seed() || remote_named(patch, "ParentId") => {}
+        None if remote_named(patch, "ParentId") => {}
         None => {
             w.refuse("/contact", "a classic note needs a parent: an opportunity, a contact or an account")
         }
@@ -312,9 +309,6 @@ fn remote_named(patch: &NotePatch, key: &str) -> bool {
 
 /// Ties an enhanced note to all of its records.
 fn links(w: &mut Writer<'_>, patch: &NotePatch, before: Option<&Note>) {
-    if w.is_seed() || !names_ties(patch) {
-        return;
-    }
     let ids = |ties: Vec<(&'static str, String)>| ties.into_iter().map(|(_, id)| id).collect::<Vec<_>>();
     let after = ids(ties_after(patch, before).ids(w));
     let held =

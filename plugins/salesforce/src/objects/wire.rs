@@ -69,7 +69,7 @@ pub(super) struct Wrong {
 }
 
 /// One value of a row; absent and null are the same.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cell<'a> {
     raw: Option<&'a RawValue>,
     at: u8,
@@ -198,12 +198,6 @@ impl<'a> Cell<'a> {
 
 const IS_DELETED: &str = "IsDeleted";
 
-impl fmt::Debug for Cell<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.raw.map_or("null", RawValue::get))
-    }
-}
-
 #[derive(Deserialize)]
 struct SubQuery<'a> {
     #[serde(borrow)]
@@ -285,15 +279,14 @@ fn unescaped(inner: &str) -> Option<String> {
 
 /// The character of the digits behind `\u`, and what comes after it.
 fn code_point(digits: &str) -> Option<(char, &str)> {
-    let unit = |digits: &str| u32::from_str_radix(digits.get(..4)?, 16).ok();
+    let unit = |digits: &str| u16::from_str_radix(digits.get(..4)?, 16).ok();
     let (first, after) = (unit(digits)?, digits.get(4..)?);
-    if let Some(character) = char::from_u32(first) {
+    if let Some(character) = char::from_u32(first.into()) {
         return Some((character, after));
     }
     let low = after.strip_prefix("\\u")?;
-    let second = unit(low).filter(|unit| (0xdc00..0xe000).contains(unit))?;
-    let high = first.checked_sub(0xd800).filter(|high| *high < 0x400)?;
-    Some((char::from_u32(0x1_0000 + (high << 10) + (second - 0xdc00))?, low.get(4..)?))
+    let character = char::decode_utf16([first, unit(low)?]).next()?.ok()?;
+    Some((character, low.get(4..)?))
 }
 
 /// A key that is borrowed wherever it can be.
@@ -425,6 +418,11 @@ mod tests {
         for json in ["", "{", "[]", "5", "{\"Id\":}", "{\"Id\":\"1\"} x", "{\"Id\":\"\u{1}\"}"] {
             assert!(small(json, &["Id"]).is_err(), "{json}");
         }
+        let of_no_record = small("5", &[]);
+        assert!(
+            of_no_record
+                .is_err_and(|error| error.starts_with("invalid type: integer `5`, expected a record"))
+        );
         // A lone surrogate is no text; whoever needs it says so.
         let classes = SourceClasses::new("Small", SmallRow::FIELDS, None, []);
         let (row, _) = read_row::<SmallRow<'_>>(r#"{"Name":"\ud800","Id":5}"#, &classes, 0).expect("a row");
@@ -464,6 +462,8 @@ mod tests {
             assert_eq!(unquoted(half), None, "{half}");
         }
         assert_eq!(unquoted(r#""\ud83d\ude00!""#).as_deref(), Some("\u{1f600}!"));
+        assert_eq!(unquoted(r#""\\""#).as_deref(), Some("\\"));
+        assert!(matches!(unquoted("\"as it came\""), Some(Cow::Borrowed("as it came"))));
         for none in ["5", "\"", "", "\"a", "null", r#""\x""#] {
             assert_eq!(unquoted(none), None, "{none}");
         }
@@ -473,11 +473,24 @@ mod tests {
     fn classes_come_from_the_select_list() {
         let classes = SourceClasses::new("Small", SmallRow::FIELDS, None, ["X__c", "Name"]);
         let mut cursor = 0;
-        for (key, known) in
-            [("X__c", true), ("Name", true), ("Id", true), ("X__c", true), ("Y__c", false), ("Name", true)]
-        {
-            assert_eq!(classes.find(key, &mut cursor).is_some(), known, "{key}");
+        // Behind each key, the column that is looked at first for the next one.
+        for (key, known, next) in [
+            ("X__c", true, 1),
+            ("Name", true, 2),
+            ("Id", true, 3),
+            ("X__c", true, 1),
+            ("Y__c", false, 1),
+            ("Name", true, 2),
+        ] {
+            assert_eq!((classes.find(key, &mut cursor).is_some(), cursor), (known, next), "{key}");
         }
+        // A key without a value is passed only where it stands.
+        classes.skip("X__c", &mut cursor);
+        assert_eq!(cursor, 2);
+        classes.skip("Id", &mut cursor);
+        assert_eq!(cursor, 3);
+        classes.skip("Id", &mut cursor);
+        assert_eq!(cursor, 3);
         let class = classes.class("X__c");
         assert_eq!((class.id.as_deref(), class.is_custom), (Some("Small.X__c"), Some(true)));
         assert_eq!(classes.class("Name").is_custom, Some(false));

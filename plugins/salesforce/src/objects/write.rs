@@ -128,16 +128,24 @@ impl<'c> Writer<'c> {
         self.mode == Mode::Seed
     }
 
+    /// Says what is not written as it was given. Nobody reads what is said about a seed.
     pub(super) fn warn(
         &mut self,
         pointer: impl Into<String>,
         code: &'static str,
         message: impl Into<String>,
     ) {
+        if self.is_seed() {
+            return;
+        }
         self.out.warnings.push(Warning::new(pointer, code, message));
     }
 
+    /// Says what cannot be written. A seed has only what the remote holds, so nothing of it is refused.
     pub(super) fn refuse(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        if self.is_seed() {
+            return;
+        }
         self.out.errors.push(FieldError { pointer: pointer.into(), message: message.into() });
     }
 
@@ -385,9 +393,6 @@ impl<'c> Writer<'c> {
 
     /// A warning for each field that the patch names and the mapping only reads.
     pub(super) fn read_only<P: ObjectPatch>(&mut self, mapping: &ObjectMapping, patch: &P) {
-        if self.is_seed() {
-            return;
-        }
         for name in patch.named() {
             let written = mapping.field(name).is_some_and(|field| field.direction == MappingDirection::Both);
             if !written {
@@ -418,4 +423,36 @@ fn names_another_sort(key: &str, value: &Json) -> bool {
 pub(super) fn seconds_between(start: Timestamp, end: Timestamp) -> Option<i64> {
     let length: SignedDuration = whole_seconds(end).duration_since(whole_seconds(start));
     (length >= SignedDuration::ZERO).then_some(length.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use unicrm_core::{ContactPatch, RemoteFieldClass};
+
+    use super::*;
+    use crate::objects::FieldFacts;
+    use crate::objects::tests::{create, cx, patch, with_field, writable};
+
+    #[test]
+    fn several_choices_are_one_text_with_semicolons() {
+        let mut class = RemoteFieldClass::default();
+        class.field_type = Some(FieldFormat::List);
+        let list = FieldFacts { class: class.into(), ..writable("Contact", "Tags__c") };
+        let list = with_field(cx(), "Contact", "Tags__c", list);
+        let text = with_field(cx(), "Contact", "Tags__c", writable("Contact", "Tags__c"));
+        let cases = [
+            (&list, r#"["a","b c"]"#, r#""a;b c""#),
+            (&list, r#"["a"]"#, r#""a""#),
+            (&list, r#""a;b""#, r#""a;b""#),
+            (&list, "[1]", "[1]"),
+            (&text, r#"["a","b"]"#, r#"["a","b"]"#),
+        ];
+        for (cx, given, written) in cases {
+            let json = format!(
+                "{{\"remote_fields\":[{{\"remote_field_class\":\"Contact.Tags__c\",\"value\":{given}}}]}}"
+            );
+            let lines = create(patch::<ContactPatch>(&json), cx);
+            assert_eq!(lines, format!("Contact.Tags__c = {written}\n"), "{given}");
+        }
+    }
 }

@@ -220,9 +220,6 @@ impl Writer<'_> {
 
     /// Parts have times of our own copy, which nobody else keeps.
     fn our_times(&mut self, pointer: &str, created: bool, modified: bool) {
-        if self.is_seed() {
-            return;
-        }
         for (given, name) in [(created, "created_at"), (modified, "modified_at")] {
             if given {
                 self.warn(

@@ -1,17 +1,17 @@
 //! Several objects in few calls: what makes an idle reading since a watermark cheap.
 //!
-//! Salesforce takes 25 requests in one call, five of them queries. So the first pages of all sources and the lists of what
-//! is gone for good are asked for together, before the parts go their own ways; whatever is not answered there is asked
-//! for again by itself.
+//! Salesforce takes 25 requests in one call, five of them queries. So the lists of what is gone for good and the first pages
+//! of all sources are asked for together, before the parts go their own ways; whatever is not answered there is asked for
+//! again by itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
-use unicrm_core::{Error, ObjectKind, ReadPart, Scope, Shape, Usage};
+use jiff::Timestamp;
+use unicrm_core::{Error, ErrorKind, ObjectKind, ReadPart, Scope, Shape, Usage};
 
-use super::deleted::span;
+use super::deleted::{GoneList, Span};
 use super::enrich::is_hidden;
 use super::fetch::BATCH;
 use super::source::Source;
@@ -24,35 +24,23 @@ use crate::error::Fault;
 const ROWS: u32 = 1_000;
 /// For this long an object that is not there is not asked for again.
 const ABSENCE: Duration = Duration::from_secs(3_600);
+/// Readings of everything go by descriptions no older than this: a run that was interrupted and begins again asks nothing.
+const RECENT: Duration = Duration::from_secs(60);
 
 /// What came ahead for one part.
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     pub(super) pages: HashMap<Source, QueryPage>,
-    pub(super) deleted: HashMap<Source, Deleted>,
+    pub(super) deleted: HashMap<Source, (Span, Deleted)>,
+    /// What is gone for good, once it is known to reach back to the watermark.
+    pub(super) gone: HashMap<Source, GoneList>,
     pub(super) counts: HashMap<Source, u64>,
     /// Whether the descriptions are the latest.
     pub(super) described: bool,
+    /// What the part would be answered again if it asked by itself.
+    pub(super) refused: Option<Error>,
     /// What it cost; the first page reports it.
     pub(super) usage: Usage,
-}
-
-/// The server's clock, as far as answers have told it.
-#[derive(Debug, Default)]
-pub(super) struct Clock(Mutex<Option<(Timestamp, Instant)>>);
-
-impl Clock {
-    pub(super) fn set(&self, now: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Instant::now()));
-    }
-
-    /// The time there now; ours before the first answer.
-    pub(super) fn now(&self) -> Timestamp {
-        let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((then, at)) = known else { return Timestamp::now() };
-        let since = SignedDuration::try_from(at.elapsed()).unwrap_or(SignedDuration::ZERO);
-        then.saturating_add(since).unwrap_or(then)
-    }
 }
 
 /// Objects that this org or this user does not have, and since when that is known.
@@ -70,6 +58,18 @@ impl Absent {
     }
 }
 
+/// Whether nothing else would be answered either, as far as the error tells.
+fn meets_every_request(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unauthenticated
+            | ErrorKind::PermissionDenied
+            | ErrorKind::QuotaExhausted
+            | ErrorKind::RateLimited
+            | ErrorKind::Unavailable
+    )
+}
+
 /// A request on behalf of one source of one part.
 struct Wanted {
     part: usize,
@@ -78,24 +78,30 @@ struct Wanted {
     request: SubRequest,
 }
 
-/// In the order of the calls, which are filled from the front: only queries are scarce.
+/// In the order of the calls, which are filled from the front: only queries are scarce. What is gone comes before the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     Count,
+    Deletions(Span),
     Rows,
-    Deletions,
 }
 
 impl Reader {
     /// What can be asked for together, for each of the parts. A failure here is none: the parts ask by themselves.
     pub(super) async fn ahead(&self, parts: &[ReadPart]) -> Vec<Ready> {
         let mut ready: Vec<Ready> = parts.iter().map(|_| Ready::default()).collect();
-        if parts.len() < 2 {
-            return ready;
-        }
         let mut usage = Usage::default();
+        if parts.iter().any(begins_with_what_is_gone)
+            && let Err(fault) = self.client.server_time(&mut usage).await
+        {
+            // The last answer has told it too, unless this machine slept since.
+            tracing::debug!(%fault, "the server's clock is not told");
+        }
         if let Err(error) = self.prepare(&mut usage, parts, &mut ready).await {
             tracing::debug!(%error, "the parts are read one by one");
+            if let [only] = ready.as_mut_slice() {
+                only.refused = Some(error).filter(meets_every_request);
+            }
         }
         if let Some(first) = ready.first_mut() {
             first.usage = usage;
@@ -104,8 +110,7 @@ impl Reader {
     }
 
     async fn prepare(&self, usage: &mut Usage, parts: &[ReadPart], ready: &mut [Ready]) -> Result<(), Error> {
-        self.describe_all(usage, parts).await?;
-        ready.iter_mut().for_each(|ready| ready.described = true);
+        let unsure = self.describe_all(usage, parts).await?;
         let mut wanted = Vec::new();
         for (at, part) in parts.iter().enumerate() {
             if part.after.is_some() {
@@ -121,50 +126,87 @@ impl Reader {
             // A watermark that cannot be read is the part's own error.
             let Ok(marks) = Marks::parse(watermark) else { continue };
             for source in Source::of(part.kind) {
-                if let (Some(since), false) = (self.since(&marks, *source), self.absent.contains(*source)) {
+                if let (Some(since), false) = (self.since(marks.of(*source)), self.absent.contains(*source)) {
                     self.want(usage, at, part, *source, since, &mut wanted).await?;
                 }
             }
         }
-        if wanted.len() < 2 {
+        if wanted.len() < 2 && unsure.is_empty() {
+            ready.iter_mut().for_each(|ready| ready.described = true);
             return Ok(());
         }
         wanted.sort_by_key(|wanted| wanted.what);
-        let requests: Vec<SubRequest> = wanted.iter().map(|wanted| wanted.request.clone()).collect();
-        let answers = self.client.composite_batch(usage, &requests).await?;
-        for (wanted, answer) in wanted.into_iter().zip(answers) {
+        let requests = wanted.iter().map(|wanted| &wanted.request);
+        let requests: Vec<SubRequest> =
+            requests.chain(unsure.iter().map(|(_, request)| request)).cloned().collect();
+        let mut answers = self.client.composite_batch(usage, &requests).await?.into_iter();
+        for (wanted, answer) in wanted.into_iter().zip(answers.by_ref()) {
             let Some(ready) = ready.get_mut(wanted.part) else { continue };
             if let Err(fault) = ready.take(&wanted, answer) {
                 tracing::debug!(source = ?wanted.source, %fault, "this source is read by itself");
             }
         }
+        let mut described = true;
+        for ((sobject, _), answer) in unsure.into_iter().zip(answers) {
+            match self.client.has_changed(sobject, answer).await {
+                Ok(false) => {}
+                Ok(true) => ready.iter_mut().for_each(|ready| ready.forget(sobject)),
+                Err(fault) => {
+                    tracing::debug!(sobject, %fault, "this object is described by itself");
+                    self.client.forget_describe(sobject);
+                    ready.iter_mut().for_each(|ready| ready.forget(sobject));
+                    described = false;
+                }
+            }
+        }
+        ready.iter_mut().for_each(|ready| ready.described = described);
         Ok(())
     }
 
-    /// The descriptions of all objects that the parts need, in one call. Types of engagement are nothing but descriptions,
-    /// so a reading that shows them makes sure that these are the latest.
-    async fn describe_all(&self, usage: &mut Usage, parts: &[ReadPart]) -> Result<(), Error> {
+    /// The descriptions of all objects that the parts need, in one call. A reading that begins makes sure that they are the
+    /// latest: a field that is new to this user moves no stamp, so no later reading would come back for its values, and
+    /// types of engagement are nothing but descriptions. Whether those that were there before have changed is asked together
+    /// with all else, and these are the questions.
+    async fn describe_all(
+        &self,
+        usage: &mut Usage,
+        parts: &[ReadPart],
+    ) -> Result<Vec<(&'static str, SubRequest)>, Error> {
         let types = parts.iter().any(|part| part.kind == ObjectKind::EngagementType);
+        let shows_fields = |part: &&ReadPart| {
+            part.after.is_none() && part.shape == Shape::Full && !matches!(part.scope, Scope::Ids(_))
+        };
+        let mut latest: BTreeMap<&'static str, Duration> = BTreeMap::new();
+        for part in parts.iter().filter(shows_fields) {
+            let age = if part.scope == Scope::All { RECENT } else { Duration::ZERO };
+            for source in Source::of(part.kind) {
+                latest.entry(source.sobject()).and_modify(|least| *least = age.min(*least)).or_insert(age);
+            }
+        }
         let needed = |part: &&ReadPart| part.after.is_none();
         let sources = parts.iter().filter(needed).flat_map(|part| Source::of(part.kind));
         let sources: BTreeSet<Source> =
             sources.copied().filter(|source| !self.absent.contains(*source)).collect();
-        let mut sobjects: BTreeSet<&str> = sources.iter().map(|source| source.sobject()).collect();
+        let mut sobjects: BTreeSet<&'static str> = sources.iter().map(|source| source.sobject()).collect();
         if types {
+            latest.extend([("Event", Duration::ZERO), ("Task", Duration::ZERO)]);
             sobjects.extend(["Event", "Task"]);
         }
-        let sobjects: Vec<&str> = sobjects.into_iter().collect();
-        let answers = match types {
-            true => self.client.describe_anew(usage, &sobjects).await?,
-            false => self.client.describe_many(usage, &sobjects).await?,
-        };
+        let sobjects: Vec<&'static str> = sobjects.into_iter().collect();
+        let mut unsure = Vec::new();
+        for sobject in &sobjects {
+            let Some(age) = latest.get(sobject) else { continue };
+            let request = self.client.changed_request(sobject, *age).await?;
+            unsure.extend(request.map(|request| (*sobject, request)));
+        }
+        let answers = self.client.describe_many(usage, &sobjects).await?;
         for (sobject, answer) in sobjects.iter().zip(answers) {
             if answer.is_err_and(|fault| is_hidden(&fault)) {
                 let gone = sources.iter().filter(|source| source.sobject() == *sobject && source.optional());
                 gone.for_each(|source| self.absent.insert(*source));
             }
         }
-        Ok(())
+        Ok(unsure)
     }
 
     async fn want(
@@ -192,9 +234,9 @@ impl Reader {
         let request = self.client.query_request(&selection.rows(&cursor, Some(since), None), options)?;
         wanted.push(Wanted { part, source, what: What::Rows, request });
         if source.deletable() && selection.describe.object.replicateable {
-            let (start, end) = span(since, self.clock.now());
-            let request = self.client.deleted_request(source.sobject(), start, end)?;
-            wanted.push(Wanted { part, source, what: What::Deletions, request });
+            let span = Span::new(since, self.client.now());
+            let request = self.client.deleted_request(source.sobject(), span.start, span.end)?;
+            wanted.push(Wanted { part, source, what: What::Deletions(span), request });
         }
         Ok(())
     }
@@ -218,11 +260,24 @@ impl Reader {
     }
 }
 
+/// Whether a reading asks what went up to now, for which the server's clock has to be known.
+fn begins_with_what_is_gone(part: &ReadPart) -> bool {
+    part.after.is_none() && part.shape != Shape::Count && matches!(part.scope, Scope::Since(_))
+}
+
 impl Ready {
+    /// Gives up what was selected by a description that is not the latest.
+    fn forget(&mut self, sobject: &str) {
+        self.pages.retain(|source, _| source.sobject() != sobject);
+        self.counts.retain(|source, _| source.sobject() != sobject);
+    }
+
     fn take(&mut self, wanted: &Wanted, answer: Result<SubAnswer, Fault>) -> Result<(), Fault> {
         let answer = answer?;
         match wanted.what {
-            What::Deletions => drop(self.deleted.insert(wanted.source, Deleted::parse(answer.body())?)),
+            What::Deletions(span) => {
+                drop(self.deleted.insert(wanted.source, (span, Deleted::parse(answer.body())?)));
+            }
             What::Rows => drop(self.pages.insert(wanted.source, answer.page()?)),
             What::Count => drop(self.counts.insert(wanted.source, answer.page()?.total_size)),
         }

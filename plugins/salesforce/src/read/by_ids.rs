@@ -107,7 +107,7 @@ impl Reader {
                 for source in sources {
                     count += match ready.counts.get(&source) {
                         Some(count) => *count,
-                        None => self.counted(&mut usage, source, self.since(&marks, source), None).await?,
+                        None => self.counted(&mut usage, source, self.since(marks.of(source)), None).await?,
                     };
                 }
             }

@@ -1,145 +1,286 @@
 //! Records that are gone for good: they are in no query, and Salesforce names their ids for some days.
+//!
+//! The lists are asked for before any row. So a record that comes back meanwhile is shown alive behind its deletion; and a
+//! list that does not reach back to the watermark is met while the host can still let go of the watermark, which is on the
+//! first page of a reading alone.
 
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
-use unicrm_core::{Error, Gone, GoneReason, RemoteId, Row, Usage};
+use unicrm_core::{Error, ErrorKind, Gone, GoneReason, Row, Usage};
 
-use super::Reader;
-use super::small::{CHUNK, all_pages};
+use super::batch::Ready;
 use super::source::Source;
-use super::token::Cursor;
-use crate::api::{Condition, Deleted, DeletedRecord, Literal, QueryOptions, QueryPage, Soql, widened};
+use super::token::{Cursor, Keyset, Marks};
+use super::{Left, Reader};
+use crate::api::{Deleted, DeletedRecord};
 use crate::error::{Code, Fault};
 
-/// Salesforce looks back thirty days; a little less, so that the request is still good when it arrives.
-const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24 - 1);
+/// Salesforce remembers fifteen days; a little less, so that the request is still good when it arrives.
+const LONGEST: SignedDuration = SignedDuration::from_hours(15 * 24 - 1);
 /// Salesforce leaves seconds away and wants more than a minute.
 const SHORTEST: SignedDuration = SignedDuration::from_mins(2);
 /// How often a span with too many deletions is halved.
 const HALVINGS: u32 = 16;
+/// Ids that one page shows: they are short.
+const MOST: usize = 10_000;
+
+/// What is gone for good from a source, in order of time and id.
+#[derive(Debug)]
+pub(super) struct GoneList {
+    records: Vec<DeletedRecord>,
+    /// From when on the next reading has to read for nothing to be missed.
+    mark: Timestamp,
+}
+
+/// A span of time as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span {
+    pub(super) start: Timestamp,
+    pub(super) end: Timestamp,
+}
+
+impl Span {
+    /// What lies between; not shorter than Salesforce takes.
+    pub(super) fn new(since: Timestamp, end: Timestamp) -> Self {
+        let latest = end.saturating_sub(SHORTEST).unwrap_or(since);
+        Self { start: since.min(latest), end }
+    }
+
+    /// The shortest span with the same start.
+    fn shortest(self) -> Self {
+        Self { end: self.start.saturating_add(SHORTEST).unwrap_or(self.end).min(self.end), ..self }
+    }
+
+    /// Both halves; none where they are too short to be asked for.
+    fn halves(self) -> Option<[Self; 2]> {
+        let half = SignedDuration::from_secs(self.end.duration_since(self.start).as_secs() / 2);
+        let middle = self.start.saturating_add(half).unwrap_or(self.end);
+        (half >= SHORTEST).then_some([Self { end: middle, ..self }, Self { start: middle, ..self }])
+    }
+}
 
 impl Reader {
-    /// The ids that are gone for good since the last reading. Those in the recycle bin have been shown already, with their
-    /// last state; and a record that was taken out of the bin is alive.
-    pub(super) async fn gone_for_good(
+    /// Sees to it that all lists of a reading since a watermark are there before its first row.
+    pub(super) async fn lists_of_gone(
         &self,
         usage: &mut Usage,
-        source: Source,
-        since: Option<Timestamp>,
-        ready: Option<Deleted>,
-        cursor: &mut Cursor,
-        rows: &mut Vec<Row>,
+        sources: &[Source],
+        marks: &Marks,
+        ready: &mut Ready,
     ) -> Result<(), Error> {
-        let (Some(since), Some(end)) = (since, cursor.marks.get(&source).copied()) else { return Ok(()) };
-        let describe = self.client.describe(usage, source.sobject()).await?;
-        if !describe.object.replicateable {
-            return Ok(());
-        }
-        let (start, end) = span(since, end);
-        let answer = match ready {
-            Some(deleted) => Ok((deleted.records, deleted.latest_date_covered)),
-            None => self.deleted_between(usage, source, start, end).await,
-        };
-        let (deleted, covered) = match answer {
-            Ok(deleted) => deleted,
-            Err(fault) if is_not_offered(&fault) => {
-                // What is gone for good is then found by comparing ids.
-                tracing::warn!(sobject = source.sobject(), %fault, "what is gone for good is not told");
-                return Ok(());
-            }
-            Err(fault) => return Err(fault.into()),
-        };
-        // The next reading starts no later than where this list ends.
-        let covered = covered.saturating_add(self.config.overlap()).unwrap_or(covered);
-        cursor.marks.entry(source).and_modify(|mark| *mark = covered.min(*mark));
-        // What this page has shown is in the recycle bin or alive: nobody need be asked.
-        let shown: HashSet<&str> = rows.iter().filter_map(Row::remote_id).map(RemoteId::as_str).collect();
-        let unseen: Vec<DeletedRecord> =
-            deleted.into_iter().filter(|record| !shown.contains(record.id.as_str())).collect();
-        for chunk in unseen.chunks(CHUNK) {
-            let known = self.still_there(usage, source, chunk).await?;
-            for record in chunk {
-                if !known.contains(&record.id) {
-                    let gone = Gone::new(source.kind(), record.id.clone(), GoneReason::Deleted)
-                        .with_stamp(Some(record.deleted_date));
-                    rows.push(Row::Gone(gone));
-                }
+        for source in sources.iter().copied().filter(|source| source.deletable()) {
+            let Some(since) = self.since(marks.gone(source)) else { continue };
+            let came = ready.deleted.remove(&source);
+            if let Some(list) = self.list_of_gone(usage, source, since, came).await? {
+                ready.gone.insert(source, list);
             }
         }
         Ok(())
     }
 
-    /// Deletions of a span; one with too many of them is asked for in halves.
-    async fn deleted_between(
+    /// Gives the ids that are gone for good, page by page. Where the record is in the recycle bin, its row follows with the
+    /// last state; where it was taken out again, its row is alive.
+    pub(super) async fn gone_for_good(
         &self,
         usage: &mut Usage,
         source: Source,
-        start: Timestamp,
-        end: Timestamp,
-    ) -> Result<(Vec<DeletedRecord>, Timestamp), Fault> {
-        let mut spans = vec![(start, end, HALVINGS)];
-        let mut deleted = Vec::new();
-        let mut covered = start;
-        while let Some((start, end, halvings)) = spans.pop() {
-            match self.client.deleted(usage, source.sobject(), start, end).await {
-                Ok(answer) => {
-                    covered = covered.max(answer.latest_date_covered);
-                    deleted.extend(answer.records);
-                }
-                Err(fault) if fault.is(&Code::ExceededIdLimit) && halvings > 0 => {
-                    let half = SignedDuration::from_secs(end.duration_since(start).as_secs() / 2);
-                    let middle = start.saturating_add(half).unwrap_or(end);
-                    if middle.duration_since(start) < SHORTEST || end.duration_since(middle) < SHORTEST {
-                        return Err(fault);
-                    }
-                    spans.push((middle, end, halvings - 1));
-                    spans.push((start, middle, halvings - 1));
-                }
-                Err(fault) => return Err(fault),
-            }
+        since: Option<Timestamp>,
+        ready: Option<GoneList>,
+        cursor: &mut Cursor,
+        rows: &mut Vec<Row>,
+    ) -> Result<Left, Error> {
+        let after = cursor.after.clone();
+        let list = match (ready, after.as_ref().map(|after| after.stamp).or(since)) {
+            (Some(list), _) => Some(list),
+            // The first page has had it already, and it was nothing; or it is asked for again, from the place reached.
+            (None, Some(since)) if cursor.page > 0 => self.list_of_gone(usage, source, since, None).await?,
+            _ => None,
+        };
+        let Some(list) = list else { return Ok(Left::Nothing) };
+        let mark = cursor.marks.entry(source).or_insert(list.mark);
+        *mark = list.mark.min(*mark);
+        let place = |record: &DeletedRecord| (record.deleted_date, record.id.clone());
+        let reached = after.map(|after| (after.stamp, after.id.unwrap_or_default()));
+        let mut left = list
+            .records
+            .iter()
+            .filter(|record| reached.as_ref().is_none_or(|reached| place(record) > *reached));
+        for record in left.by_ref().take(MOST) {
+            let gone = Gone::new(source.kind(), record.id.clone(), GoneReason::Deleted);
+            rows.push(Row::Gone(gone.with_stamp(Some(record.deleted_date))));
+            cursor.after = Some(Keyset { stamp: record.deleted_date, id: Some(record.id.clone()) });
         }
-        Ok((deleted, covered))
+        Ok(if left.next().is_some() { Left::Later } else { Left::Nothing })
     }
 
-    /// Which of these records a query still shows, deleted or not.
-    async fn still_there(
+    /// The list of what is gone since; none where this object has no such list for this user.
+    async fn list_of_gone(
         &self,
         usage: &mut Usage,
         source: Source,
-        records: &[DeletedRecord],
-    ) -> Result<HashSet<String>, Error> {
-        let ids = records.iter().map(|record| Literal::id(record.id.as_str()));
-        let soql = Soql::select(source.sobject()).fields(["Id"]).filter(Condition::in_("Id", ids));
-        let options = QueryOptions { all_rows: true, batch_size: None };
-        let pages = all_pages(&self.client, usage, &soql, options).await?;
-        let rows = pages.iter().flat_map(QueryPage::rows);
-        Ok(rows
-            .filter_map(|json| super::enrich::cell(json, "Id"))
-            .map(|id| widened(id).into_owned())
-            .collect())
+        since: Timestamp,
+        came: Option<(Span, Deleted)>,
+    ) -> Result<Option<GoneList>, Error> {
+        let sobject = source.sobject();
+        let describe = self.client.describe(usage, sobject).await?;
+        if !describe.object.replicateable {
+            return Ok(None);
+        }
+        let now = self.client.now();
+        if now.duration_since(since) > LONGEST {
+            return Err(beyond_memory(source, since));
+        }
+        let answer = match came {
+            Some((span, deleted)) => Ok((deleted, span.end)),
+            None => self.deleted_since(usage, source, since, now).await,
+        };
+        let (deleted, end) = match answer {
+            Ok(answer) => answer,
+            Err(fault) if is_out_of_reach(&fault) => {
+                tracing::info!(sobject, %fault, "what is gone for good is not told that far back");
+                return Err(beyond_memory(source, since));
+            }
+            Err(fault) if is_not_offered(&fault) => {
+                // What is gone for good is then found by comparing ids.
+                tracing::warn!(sobject, %fault, "what is gone for good is not told");
+                return Ok(None);
+            }
+            Err(fault) => return Err(fault.into()),
+        };
+        if deleted.earliest_date_available > since {
+            return Err(beyond_memory(source, since));
+        }
+        let Deleted { mut records, latest_date_covered: covered, .. } = deleted;
+        // Salesforce leaves the seconds of a span away; what went before was shown by the last reading.
+        records.retain(|record| record.deleted_date >= since);
+        records.sort_by(|one, other| (one.deleted_date, &one.id).cmp(&(other.deleted_date, &other.id)));
+        // The next reading starts no later than where this list ends.
+        let covered = covered.saturating_add(self.config.overlap()).unwrap_or(covered);
+        Ok(Some(GoneList { records, mark: covered.min(end) }))
+    }
+
+    /// Deletions up to now; where a transaction that runs, or anything else, keeps Salesforce from telling so much, those
+    /// of the first minutes.
+    async fn deleted_since(
+        &self,
+        usage: &mut Usage,
+        source: Source,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(Deleted, Timestamp), Fault> {
+        let span = Span::new(since, now);
+        let deleted = match self.deleted_between(usage, source, span).await {
+            Err(fault) if fault.is(&Code::InvalidReplicationDate) && span.shortest() != span => {
+                self.deleted_between(usage, source, span.shortest()).await?
+            }
+            outcome => outcome?,
+        };
+        Ok((deleted, now))
+    }
+
+    /// Deletions of a span; one with too many of them is asked for in halves.
+    async fn deleted_between(&self, usage: &mut Usage, source: Source, span: Span) -> Result<Deleted, Fault> {
+        let mut spans = vec![(span, HALVINGS)];
+        let mut all: Option<Deleted> = None;
+        let mut is_held_back = false;
+        while let Some((span, halvings)) = spans.pop() {
+            let mut answer = match self.client.deleted(usage, source.sobject(), span.start, span.end).await {
+                Err(fault) if fault.is(&Code::ExceededIdLimit) && halvings > 0 => {
+                    let [first, second] = span.halves().ok_or(fault)?;
+                    spans.extend([(second, halvings - 1), (first, halvings - 1)]);
+                    continue;
+                }
+                outcome => outcome?,
+            };
+            answer.latest_date_covered = answer.latest_date_covered.min(span.end);
+            if let Some(before) = all.take() {
+                answer.earliest_date_available =
+                    before.earliest_date_available.max(answer.earliest_date_available);
+                answer.records.extend(before.records);
+                if is_held_back {
+                    answer.latest_date_covered = before.latest_date_covered;
+                }
+            }
+            is_held_back |=
+                answer.latest_date_covered.saturating_add(SHORTEST).is_ok_and(|covered| covered < span.end);
+            all = Some(answer);
+        }
+        all.ok_or_else(|| Fault::Query("an empty span of time".to_owned()))
     }
 }
 
-/// The span to ask for: not longer than Salesforce remembers, and not shorter than it takes.
-pub(super) fn span(since: Timestamp, end: Timestamp) -> (Timestamp, Timestamp) {
-    let earliest = end.saturating_sub(LONGEST).unwrap_or(since);
-    let latest = end.saturating_sub(SHORTEST).unwrap_or(since);
-    (since.max(earliest).min(latest), end)
+/// Leaves out what says no more than a row behind it: a record in the recycle bin comes again, with its last state, and one
+/// that was taken out of it alive.
+pub(super) fn without_repeated(rows: Vec<Row>) -> Vec<Row> {
+    let says_little = |row: &Row| matches!(row, Row::Gone(gone) if gone.last.is_none());
+    if !rows.iter().any(says_little) {
+        return rows;
+    }
+    let mut shown = HashSet::new();
+    let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
+    for row in rows.into_iter().rev() {
+        let is_new = row.remote_id().is_none_or(|id| shown.insert(id.clone()));
+        if is_new || !says_little(&row) {
+            kept.push(row);
+        }
+    }
+    kept.reverse();
+    kept
 }
 
-/// Whether this object has no such list for this user, or not so far back. Any other refusal is an error: were the reading to
-/// go on, its watermark would pass deletions that nobody has shown.
+/// Whether Salesforce does not know any more, or does not tell at once, what went in the time that was asked for.
+fn is_out_of_reach(fault: &Fault) -> bool {
+    fault.is(&Code::InvalidReplicationDate) || fault.is(&Code::ExceededIdLimit)
+}
+
+/// Whether this object has no such list for this user. Any other refusal is an error: were the reading to go on, its
+/// watermark would pass deletions that nobody has shown.
 fn is_not_offered(fault: &Fault) -> bool {
     fault.refusal().is_some_and(|refusal| {
         matches!(
             refusal.code.as_str(),
-            "EXCEEDED_ID_LIMIT"
-                | "FUNCTIONALITY_NOT_ENABLED"
+            "FUNCTIONALITY_NOT_ENABLED"
                 | "INSUFFICIENT_ACCESS"
                 | "INSUFFICIENT_ACCESS_OR_READONLY"
-                | "INVALID_REPLICATION_DATE"
                 | "INVALID_TYPE_FOR_OPERATION"
         )
     })
+}
+
+/// The error of a watermark from before the time of which Salesforce still tells what is gone for good. The host then reads
+/// everything, and what that does not show is gone.
+fn beyond_memory(source: Source, since: Timestamp) -> Error {
+    let sobject = source.sobject();
+    let message = format!(
+        "this watermark cannot be used: Salesforce does not tell any more which {sobject} records were deleted for good since \
+         {since}; read all anew"
+    );
+    Error::new(ErrorKind::InvalidRequest, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000_000 + 60 * minutes).unwrap()
+    }
+
+    #[test]
+    fn spans_are_never_shorter_than_salesforce_takes() {
+        for (since, end) in [(0, 60), (0, 1), (0, 0), (5, 0)] {
+            let span = Span::new(at(since), at(end));
+            assert_eq!(span.end, at(end));
+            assert!(
+                span.end.duration_since(span.start) >= SHORTEST && span.start <= at(since),
+                "{since} {end}"
+            );
+            assert_eq!(span.shortest().start, span.start);
+            assert_eq!(span.shortest().end.duration_since(span.start), SHORTEST);
+            if let Some([first, second]) = span.halves() {
+                assert_eq!((first.start, first.end, second.end), (span.start, second.start, span.end));
+            }
+        }
+    }
 }

@@ -214,7 +214,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Completes the people of activities whose list came in part, or with relations that are deleted.
+    /// Leaves out the people whose relation to an activity is deleted, and completes lists that came in part.
     async fn people(
         &self,
         usage: &mut Usage,
@@ -227,11 +227,23 @@ impl Reader {
             Source::Event => ("EventWhoRelation", "EventId"),
             _ => ("TaskWhoRelation", "TaskId"),
         };
+        let mut complete = |at: usize, raw: &RawValue, live: &[&str]| {
+            let json =
+                page.records.get(at).and_then(|range| page.text.get(range.clone())).unwrap_or_default();
+            let list =
+                format!(r#"{{"totalSize":{},"done":true,"records":[{}]}}"#, live.len(), live.join(","));
+            found.whole.extend(replaced(json, raw.get(), &list).map(|whole| (at, whole)));
+        };
         let mut partial: Vec<(usize, String, &RawValue)> = Vec::new();
         for (at, head) in heads.iter().enumerate() {
-            let Some(head) = head else { continue };
-            if let (Some(id), Some(raw)) = (head.id(), head.people.filter(|raw| !is_whole(raw))) {
-                partial.push((at, widened(&id).into_owned(), raw));
+            let Some((head, raw)) = head.as_ref().and_then(|head| Some((head, head.people?))) else {
+                continue;
+            };
+            match (People::read(raw), head.id()) {
+                (People::AsTheyCame, _) => {}
+                (People::Live(live), _) => complete(at, raw, &live),
+                (People::InPart, Some(id)) => partial.push((at, widened(&id).into_owned(), raw)),
+                (People::InPart, None) => {}
             }
         }
         if partial.is_empty() {
@@ -246,12 +258,7 @@ impl Reader {
             }
         }
         for (at, id, raw) in partial {
-            let json =
-                page.records.get(at).and_then(|range| page.text.get(range.clone())).unwrap_or_default();
-            let live = people.remove(&id).unwrap_or_default();
-            let list =
-                format!(r#"{{"totalSize":{},"done":true,"records":[{}]}}"#, live.len(), live.join(","));
-            found.whole.extend(replaced(json, raw.get(), &list).map(|whole| (at, whole)));
+            complete(at, raw, &people.remove(&id).unwrap_or_default());
         }
         Ok(())
     }
@@ -315,22 +322,46 @@ fn is_refused(fault: &Fault) -> bool {
     fault.refusal().is_some_and(|refusal| matches!(refusal.status, 400 | 403 | 404) && !passing)
 }
 
-/// Whether a sub-query holds all its records, none of them deleted.
-fn is_whole(raw: &RawValue) -> bool {
-    #[derive(Deserialize)]
-    struct People {
-        done: bool,
-        records: Vec<Person>,
+/// The people of an activity, as the sub-query of a row has them.
+#[derive(Debug, PartialEq, Eq)]
+enum People<'r> {
+    /// All of them, and no others.
+    AsTheyCame,
+    /// All of them, once those are left out whose relation is deleted.
+    Live(Vec<&'r str>),
+    /// Some of them, or nobody knows.
+    InPart,
+}
+
+impl<'r> People<'r> {
+    fn read(raw: &'r RawValue) -> Self {
+        #[derive(Deserialize)]
+        struct List<'r> {
+            done: bool,
+            #[serde(borrow)]
+            records: Vec<&'r RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct Person {
+            #[serde(rename = "IsDeleted", default)]
+            is_deleted: bool,
+        }
+        // A sub-query without records is null.
+        let Ok(list) = serde_json::from_str::<Option<List<'r>>>(raw.get()) else { return Self::InPart };
+        let Some(List { done, records }) = list else { return Self::AsTheyCame };
+        if !done {
+            return Self::InPart;
+        }
+        let mut live = Vec::with_capacity(records.len());
+        for record in &records {
+            match serde_json::from_str::<Person>(record.get()) {
+                Ok(person) if person.is_deleted => {}
+                Ok(_) => live.push(record.get()),
+                Err(_) => return Self::InPart,
+            }
+        }
+        if live.len() == records.len() { Self::AsTheyCame } else { Self::Live(live) }
     }
-    #[derive(Deserialize)]
-    struct Person {
-        #[serde(rename = "IsDeleted", default)]
-        is_deleted: bool,
-    }
-    // A sub-query without records is null.
-    serde_json::from_str::<Option<People>>(raw.get()).is_ok_and(|people| {
-        people.is_none_or(|people| people.done && people.records.iter().all(|person| !person.is_deleted))
-    })
 }
 
 /// A text with one part of it, which must be a slice of it, replaced.
@@ -352,16 +383,22 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_lists_are_taken_as_they_came() {
-        for (json, whole) in [
-            (r#"{"totalSize":1,"done":true,"records":[{"RelationId":"003"}]}"#, true),
-            (r#"{"totalSize":1,"done":true,"records":[{"RelationId":"003","IsDeleted":true}]}"#, false),
-            (r#"{"totalSize":9,"done":false,"nextRecordsUrl":"/x","records":[]}"#, false),
-            ("null", true),
-            ("5", false),
+    fn lists_of_people_are_taken_without_the_deleted_ones_and_only_when_they_are_whole() {
+        let (one, gone) = (r#"{"RelationId":"003"}"#, r#"{"RelationId":"004","IsDeleted":true}"#);
+        for (json, people) in [
+            (format!(r#"{{"totalSize":1,"done":true,"records":[{one}]}}"#), People::AsTheyCame),
+            (format!(r#"{{"totalSize":2,"done":true,"records":[{gone}, {one}]}}"#), People::Live(vec![one])),
+            (format!(r#"{{"totalSize":1,"done":true,"records":[{gone}]}}"#), People::Live(vec![])),
+            (
+                format!(r#"{{"totalSize":9,"done":false,"nextRecordsUrl":"/x","records":[{one}]}}"#),
+                People::InPart,
+            ),
+            (r#"{"totalSize":1,"done":true,"records":[5]}"#.to_owned(), People::InPart),
+            ("null".to_owned(), People::AsTheyCame),
+            ("5".to_owned(), People::InPart),
         ] {
-            let raw: &RawValue = serde_json::from_str(json).unwrap();
-            assert_eq!(is_whole(raw), whole, "{json}");
+            let raw: &RawValue = serde_json::from_str(&json).unwrap();
+            assert_eq!(People::read(raw), people, "{json}");
         }
     }
 

@@ -143,7 +143,7 @@ impl Reader {
 
     /// Until when a window must reach to hold everything that this reading has to show.
     pub(super) fn end_of(&self, cursor: &Cursor) -> Timestamp {
-        cursor.marks.get(&cursor.source).copied().unwrap_or_else(|| self.clock.now())
+        cursor.marks.get(&cursor.source).copied().unwrap_or_else(|| self.client.now())
     }
 
     /// What is selected of a source, by the describe as it is now.

@@ -29,8 +29,9 @@ use unicrm_core::{
 use crate::api::Client;
 use crate::config::SalesforceConfig;
 use crate::objects::MapContext;
-use batch::{Absent, Clock, Ready};
+use batch::{Absent, Ready};
 use bulk::{Jobs, Place, Way};
+use deleted::without_repeated;
 use enrich::Enrichment;
 pub(crate) use enrich::is_hidden;
 use facts::Facts;
@@ -56,7 +57,6 @@ pub(crate) struct Reader {
     client: Client,
     config: Arc<SalesforceConfig>,
     facts: Facts,
-    clock: Clock,
     absent: Absent,
     held: Held,
     jobs: Jobs,
@@ -85,7 +85,6 @@ impl Reader {
             client,
             config,
             facts,
-            clock: Clock::default(),
             absent: Absent::default(),
             held: Held::default(),
             jobs: Jobs::default(),
@@ -106,6 +105,9 @@ impl Reader {
     }
 
     async fn page(&self, part: ReadPart, mut ready: Ready) -> Result<Page, Error> {
+        if let Some(error) = ready.refused.take() {
+            return Err(error);
+        }
         let used = std::mem::take(&mut ready.usage);
         let mut page = self.page_of(&part, ready).await?;
         // What was asked for together came first; the quota of the page is the later one.
@@ -133,22 +135,50 @@ impl Reader {
         let first = *sources.first().ok_or_else(|| no_source(part.kind))?;
         let mut cursor = match &part.after {
             Some(token) => Cursor::parse(token, part.kind, part.shape)?,
-            None => Cursor::start(part.kind, part.shape, first),
+            None => {
+                self.lists_of_gone(&mut usage, &sources, marks, ready).await?;
+                let (source, phase) = places(&sources, marks).next().unwrap_or((first, Phase::Rows));
+                let mut cursor = Cursor::start(part.kind, part.shape, source);
+                cursor.enter(source, phase);
+                cursor
+            }
+        };
+        let end = |cursor: Cursor, rows: Vec<Row>, usage: Usage| {
+            let watermark = marks.clone().moved_on(cursor.marks).to_watermark()?;
+            Ok(Page::new(without_repeated(rows), Next::End(Some(watermark))).with_usage(usage))
         };
         if !sources.contains(&cursor.source) {
-            return Err(unavailable(cursor.source));
+            if !cursor.source.optional() {
+                return Err(unavailable(cursor.source));
+            }
+            // It was hidden since: it keeps its old mark, and the reading goes on with the others.
+            cursor.marks.remove(&cursor.source);
+            if !advance(part.kind, &sources, marks, &mut cursor) {
+                return end(cursor, Vec::new(), usage);
+            }
         }
         let enough = if part.page_size.is_some() { 1 } else { ENOUGH };
         let mut rows = Vec::new();
+        let mut gone = 0;
         for _ in 0..MAX_STEPS {
             let (before, delivered) = (cursor.clone(), rows.len());
+            let is_about_gone = cursor.phase == Phase::Deleted;
             match self.step(&mut usage, part, marks, ready, &mut cursor, &mut rows).await {
                 Ok(Left::Rows) => {}
                 Ok(Left::Later) => break,
                 Ok(Left::Nothing) => {
-                    if !advance(&sources, marks, &mut cursor) {
-                        let watermark = Marks::new(cursor.marks).to_watermark()?;
-                        return Ok(Page::new(rows, Next::End(Some(watermark))).with_usage(usage));
+                    if !advance(part.kind, &sources, marks, &mut cursor) {
+                        return end(cursor, rows, usage);
+                    }
+                    // Ids are short, and what came ahead is lost with this page.
+                    if is_about_gone {
+                        gone = rows.len();
+                        continue;
+                    }
+                    // The rows of the next source cost calls: those that are here are not to be lost among them. What came
+                    // ahead costs none.
+                    if !rows.is_empty() && ready.pages.is_empty() {
+                        break;
                     }
                 }
                 Err(error) if delivered == 0 => return Err(error),
@@ -159,11 +189,12 @@ impl Reader {
                     break;
                 }
             }
-            if rows.len() >= enough {
+            if rows.len() - gone >= enough {
                 break;
             }
         }
-        let mut page = Page::new(rows, Next::More(cursor.to_token()?)).with_usage(usage);
+        let next = Next::More(cursor.to_token()?);
+        let mut page = Page::new(without_repeated(rows), next).with_usage(usage);
         page.count = cursor.total;
         Ok(page)
     }
@@ -179,11 +210,11 @@ impl Reader {
         rows: &mut Vec<Row>,
     ) -> Result<Left, Error> {
         let source = cursor.source;
-        let since = self.since(marks, source);
         if cursor.phase == Phase::Deleted {
-            self.gone_for_good(usage, source, since, ready.deleted.remove(&source), cursor, rows).await?;
-            return Ok(Left::Nothing);
+            let since = self.since(marks.gone(source));
+            return self.gone_for_good(usage, source, since, ready.gone.remove(&source), cursor, rows).await;
         }
+        let since = self.since(marks.of(source));
         if let Some(Way::Bulk(_)) = cursor.way {
             return self.by_job(usage, part, since, cursor, rows).await;
         }
@@ -195,6 +226,7 @@ impl Reader {
         let usual = self.config.limits.batch_size.or((source == Source::ContentNote).then_some(NOTES));
         let ask = Ask { shape: part.shape, since, size: PageSize::of(part.page_size, usual) };
         let kept = if part.shape == Shape::Full { self.held.take(usage, cursor) } else { None };
+        let behind = cursor.locator.is_some();
         let (mut fetched, mut found) = match kept {
             Some(Rest { fetched, links }) => (fetched, links),
             None => {
@@ -206,13 +238,14 @@ impl Reader {
             *cursor.total.get_or_insert_default() += fetched.page.total_size;
         }
         if let Some(now) = fetched.page.server_time {
-            self.clock.set(now);
             cursor.marks.entry(source).or_insert(now);
         }
         let rest = self.put_off(usage, part.shape, &mut fetched, &mut found).await?;
         let converted = self.convert_with(usage, part.shape, &fetched, found, rows).await?;
         cursor.incomplete = [cursor.incomplete, converted.incomplete].into_iter().flatten().min();
         let moved = converted.last.is_some();
+        // What a query still had to give may be gone for good by now.
+        let empty = behind && fetched.page.records.is_empty();
         if let Some(last) = converted.last {
             cursor.after = Some(last);
         }
@@ -232,7 +265,7 @@ impl Reader {
         if std::mem::take(&mut cursor.full) {
             // Queries that came back in time may be larger again.
             cursor.window = cursor.window.and_then(Window::roomier);
-            return if moved { Ok(Left::Rows) } else { Err(stuck(source)) };
+            return if moved || empty { Ok(Left::Rows) } else { Err(stuck(source)) };
         }
         if let Some((window, until)) = cursor.window.and_then(|window| Some((window, window.until?))) {
             cursor.after = Some(Keyset { stamp: until, id: None });
@@ -243,10 +276,10 @@ impl Reader {
         Ok(Left::Nothing)
     }
 
-    /// From when on the rows of a source are read; none for all of them. A transaction may commit later than the time that
-    /// it is stamped with, so a reading goes back behind the last one.
-    fn since(&self, marks: &Marks, source: Source) -> Option<Timestamp> {
-        marks.of(source).map(|mark| mark.saturating_sub(self.config.overlap()).unwrap_or(mark))
+    /// From when on is read what a mark was left behind by; none for everything. A transaction may commit later than the time
+    /// that it is stamped with, so a reading goes back behind the last one.
+    fn since(&self, mark: Option<Timestamp>) -> Option<Timestamp> {
+        mark.map(|mark| mark.saturating_sub(self.config.overlap()).unwrap_or(mark))
     }
 
     /// The sources of an object that this org has.
@@ -281,19 +314,24 @@ impl Reader {
     }
 }
 
-/// Goes on behind a source that is read; false at the end of all.
-fn advance(sources: &[Source], marks: &Marks, cursor: &mut Cursor) -> bool {
-    let source = cursor.source;
-    if cursor.phase == Phase::Rows && source.deletable() && marks.of(source).is_some() {
-        cursor.enter(source, Phase::Deleted);
-        return true;
+/// What a reading goes through: what is gone from all sources, and then their rows.
+fn places(sources: &[Source], marks: &Marks) -> impl Iterator<Item = (Source, Phase)> {
+    let gone = sources.iter().filter(|source| source.deletable() && marks.gone(**source).is_some());
+    let gone = gone.map(|source| (*source, Phase::Deleted));
+    gone.chain(sources.iter().map(|source| (*source, Phase::Rows)))
+}
+
+/// Goes on behind a place that is read, past sources that this org does not have; false at the end of all.
+fn advance(kind: ObjectKind, sources: &[Source], marks: &Marks, cursor: &mut Cursor) -> bool {
+    let here = (cursor.source, cursor.phase);
+    for (source, phase) in places(Source::of(kind), marks).skip_while(|place| *place != here).skip(1) {
+        if sources.contains(&source) {
+            cursor.enter(source, phase);
+            return true;
+        }
+        cursor.marks.remove(&source);
     }
-    let next = sources.iter().skip_while(|other| **other != source).nth(1);
-    match next {
-        Some(next) => cursor.enter(*next, Phase::Rows),
-        None => return false,
-    }
-    true
+    false
 }
 
 /// Where the next reading of the source starts: at the server's time when this one began, or, when the server did not say,

@@ -104,7 +104,9 @@ fn full_row(
     };
     let decoded = match decoder.decode(json, extras) {
         Ok(decoded) => decoded,
-        Err(wrong) => return rejected(selection, &wrong, head, raw),
+        Err(wrong) => {
+            return gone_unread(selection, head).unwrap_or_else(|| rejected(selection, &wrong, head, raw));
+        }
     };
     let stamp = decoded.stamp.or_else(|| head.and_then(|head| head.stamp(selection.stamp)));
     let deleted = head.is_some_and(Head::is_deleted);
@@ -117,6 +119,15 @@ fn full_row(
             Row::Gone(Gone::new(selection.source.kind(), remote_id, reason).with_stamp(stamp).with_last(live))
         }
     }
+}
+
+/// What is in the recycle bin is gone, whether or not its last state can be understood.
+#[cold]
+fn gone_unread(selection: &Selection, head: Option<&Head<'_>>) -> Option<Row> {
+    let head = head.filter(|head| head.is_deleted())?;
+    let remote_id = RemoteId::from(head.remote_id(selection.source.remote_id_field())?);
+    let gone = Gone::new(selection.source.kind(), remote_id, GoneReason::Deleted);
+    Some(Row::Gone(gone.with_stamp(head.stamp(selection.stamp))))
 }
 
 fn id_row(selection: &Selection, head: Option<&Head<'_>>, raw: impl FnOnce() -> RawRecord) -> Row {

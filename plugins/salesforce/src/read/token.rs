@@ -10,8 +10,9 @@ use super::bulk::Way;
 use super::source::Source;
 use crate::api::Locator;
 
-/// The version of both texts. A later layout takes the next number, and old texts are refused with a clear sentence.
-const VERSION: u8 = 1;
+/// The versions of the two texts. A later layout takes the next number, and old texts are refused with a clear sentence.
+const TOKEN: u8 = 2;
+const WATERMARK: u8 = 1;
 
 /// The longest text that is read: far above any that is written.
 const MAX_TEXT: usize = 64 * 1024;
@@ -37,7 +38,7 @@ pub(crate) struct Cursor {
     /// How the rows of this source are read, where that is not by REST as it comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) way: Option<Way>,
-    /// The last row delivered of this source. What the server forgets is found again from here.
+    /// The last row, or the last id that is gone, delivered of this source. What the server forgets is found again from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<Keyset>,
     /// Whether the query under way has as many rows as its limit, so that more may follow.
@@ -145,7 +146,7 @@ impl Cursor {
     /// The start of a reading.
     pub(crate) fn start(kind: ObjectKind, shape: Shape, source: Source) -> Self {
         Self {
-            v: VERSION,
+            v: TOKEN,
             kind,
             ids: shape == Shape::Ids,
             page: 0,
@@ -188,7 +189,7 @@ impl Cursor {
     pub(crate) fn parse(token: &PageToken, kind: ObjectKind, shape: Shape) -> Result<Self, Error> {
         let cursor: Self = parse(token.as_str(), "page token")?;
         let sources = Source::of(kind);
-        if cursor.v != VERSION {
+        if cursor.v != TOKEN {
             return Err(refused("page token", "it is of another version; start the reading anew"));
         }
         if cursor.kind != kind || cursor.ids != (shape == Shape::Ids) || !sources.contains(&cursor.source) {
@@ -205,17 +206,33 @@ pub(crate) struct Marks {
     v: u8,
     /// The server's time when the source was last asked first; a source that is missing has never been read.
     marks: BTreeMap<Source, Timestamp>,
+    /// The marks of sources that the org has hidden since. Once they are seen again, all of their records are read, which
+    /// may have been declared gone meanwhile, and from here on what is gone for good.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    hidden: BTreeMap<Source, Timestamp>,
 }
 
 impl Marks {
     /// The marks of a reading that has ended.
     pub(crate) fn new(marks: BTreeMap<Source, Timestamp>) -> Self {
-        Self { v: VERSION, marks }
+        Self { v: WATERMARK, marks, hidden: BTreeMap::new() }
     }
 
-    /// From when on a source is to be read; none for all of it.
+    /// The marks after a reading of changes since these.
+    pub(crate) fn moved_on(self, read: BTreeMap<Source, Timestamp>) -> Self {
+        let before = self.hidden.into_iter().chain(self.marks);
+        let hidden = before.filter(|(source, _)| !read.contains_key(source)).collect();
+        Self { hidden, ..Self::new(read) }
+    }
+
+    /// From when on the records of a source are to be read; none for all of them.
     pub(crate) fn of(&self, source: Source) -> Option<Timestamp> {
         self.marks.get(&source).copied()
+    }
+
+    /// From when on what is gone for good from a source is to be asked for; none where nothing was read before.
+    pub(crate) fn gone(&self, source: Source) -> Option<Timestamp> {
+        self.of(source).or_else(|| self.hidden.get(&source).copied())
     }
 
     /// As the host keeps it.
@@ -228,7 +245,7 @@ impl Marks {
     /// Reads a watermark back.
     pub(crate) fn parse(watermark: &Watermark) -> Result<Self, Error> {
         let marks: Self = parse(watermark.as_str(), "watermark")?;
-        if marks.v == VERSION {
+        if marks.v == WATERMARK {
             Ok(marks)
         } else {
             Err(refused("watermark", "it is of another version; read all anew"))

@@ -102,15 +102,19 @@ impl<'w> Run<'w> {
                         End::Refused(refusal, tie) => refusals.push(Refused { job, refusal: *refusal, tie }),
                         End::NotTried => locked.push(job),
                         End::Failed(error) => {
-                            if ends_everything(&error) {
-                                self.stopped = Some(error.clone());
+                            self.stop_at(&error);
+                            if job.resent.is_some() {
+                                // Nothing came of the second time, and the first time still counts.
+                                lost.push(Lost { job, call: number, sent: sent.at, error, answered: false });
+                            } else {
+                                self.done.push((job.row, failed(&job, error)));
                             }
-                            self.done.push((job.row, failed(&job, error)));
                         }
                         End::InDoubt { error, candidates } => {
                             self.done.push((job.row, in_doubt(&job, &error, candidates)));
                         }
                         End::Lost { error, answered } => {
+                            self.stop_at(&error);
                             lost.push(Lost { job, call: number, sent: sent.at, error, answered });
                         }
                     }
@@ -122,7 +126,7 @@ impl<'w> Run<'w> {
                 break;
             }
             if let Some(error) = &self.stopped {
-                self.done.extend(jobs.drain(..).map(|job| (job.row, failed(&job, error.clone()))));
+                self.done.extend(jobs.drain(..).map(|job| (job.row, not_sent(&job, error.clone()))));
                 break;
             }
             let pause = LOCK_PAUSE * 2_u32.pow(round.min(6) - 1);
@@ -130,9 +134,15 @@ impl<'w> Run<'w> {
         }
         for job in jobs {
             let error = Error::new(ErrorKind::Unavailable, "Salesforce did not get to this row");
-            self.done.push((job.row, failed(&job, error)));
+            self.done.push((job.row, not_sent(&job, error)));
         }
         self.explain(refusals).await;
+    }
+
+    fn stop_at(&mut self, error: &Error) {
+        if ends_everything(error) {
+            self.stopped = Some(error.clone());
+        }
     }
 
     /// A row that is carried out.
@@ -166,7 +176,7 @@ impl<'w> Run<'w> {
             "INVALID_FIELD" | "INVALID_FIELD_FOR_INSERT_UPDATE" | "INVALID_TYPE"
         ) {
             // What the description says of this object is no longer so.
-            self.writer.client.forget_describe(job.encoded.sobject);
+            self.writer.client.forget_describe(job.sobject());
         }
         if tie.is_some() {
             refusal.fields.clear();
@@ -269,7 +279,7 @@ impl<'w> Run<'w> {
         let rows: Vec<ChangedRow<'_>> = jobs
             .iter()
             .map(|job| ChangedRow {
-                sobject: job.encoded.sobject,
+                sobject: job.sobject(),
                 id: super::outcome::id_of(&job.work),
                 fields: &job.encoded.fields,
             })
@@ -283,16 +293,21 @@ impl<'w> Run<'w> {
     }
 }
 
+/// The outcome of a row that is not sent any more. If its first answer was lost, that is still open.
+fn not_sent(job: &Job, error: Error) -> Outcome {
+    if job.resent.is_some() { in_doubt(job, &error, Vec::new()) } else { failed(job, error) }
+}
+
 /// What the fault of a whole call means for each of its jobs.
 fn ends_of(jobs: Vec<Job>, fault: Fault) -> Vec<(Job, End)> {
     let acted = fault.may_have_acted();
-    let answered = !matches!(fault, Fault::Transport { .. } | Fault::Unreadable { .. });
+    let answered = fault.is_final();
     let refusal = fault.refusal().filter(|refusal| refusal.code == Code::UnableToLockRow).cloned();
     let error = Error::from(fault);
     let end = |job: Job| {
         let end = match &refusal {
+            _ if acted => End::Lost { error: error.clone(), answered },
             Some(refusal) => End::Refused(Box::new(refusal.clone()), None),
-            None if acted => End::Lost { error: error.clone(), answered },
             None => End::Failed(error.clone()),
         };
         (job, end)
@@ -300,11 +315,14 @@ fn ends_of(jobs: Vec<Job>, fault: Fault) -> Vec<(Job, End)> {
     jobs.into_iter().map(end).collect()
 }
 
-/// Whether a collection was refused for something that one row holds.
+/// Whether a collection was refused for something that one row holds, or for being too large.
 fn concerns_one_row(fault: &Fault) -> bool {
-    fault
-        .refusal()
-        .is_some_and(|refusal| refusal.status == 400 && refusal.kind() == ErrorKind::InvalidRequest)
+    match fault {
+        Fault::Unexpected { status, .. } => *status == 413,
+        _ => fault.refusal().is_some_and(|refusal| {
+            refusal.status == 413 || refusal.status == 400 && refusal.kind() == ErrorKind::InvalidRequest
+        }),
+    }
 }
 
 /// Whether no other call would fare better.

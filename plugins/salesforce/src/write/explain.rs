@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use unicrm_core::{GoneReason, ObjectKind, RemoteId};
+use unicrm_core::{Error, GoneReason, ObjectKind, RemoteId};
 use unicrm_http::Replay;
 
 use super::execute::{Refused, Run};
 use super::lost::{Lost, conversion_of};
-use super::outcome::{id_of, saved};
-use super::plan::{Job, Method, Work};
+use super::matching::Found;
+use super::outcome::{id_of, in_doubt, saved};
+use super::plan::{Job, Method, Subject, Work};
 use super::present::{Seen, read_by_ids, text_cell};
 use crate::api::{QueryPage, RowAnswer, SalesforceId, SubRequest, widened};
 use crate::error::{Code, Fault};
@@ -18,7 +19,8 @@ use crate::read::source::Source;
 
 /// Requests of one composite call.
 const AT_ONCE: usize = 25;
-/// Rows of one wave whose duplicates are looked for: beyond that, naming them would cost more calls than the write itself.
+/// Rows of one wave for which a look is worth its calls, for each of the questions below: beyond that, the answers would
+/// cost more than the write itself, and rows are told what Salesforce said.
 const NAMED: usize = 500;
 
 impl Run<'_> {
@@ -33,22 +35,35 @@ impl Run<'_> {
         }
     }
 
-    /// A row that was sent again and met a value that is taken: perhaps by itself, as it was sent first.
+    /// Rows that were sent again and refused: perhaps they met themselves, as they were sent first.
     async fn find_own(&mut self, refusals: &mut Vec<Refused>) {
-        for refused in std::mem::take(refusals) {
-            let again = refused.job.resent.is_some() && matches!(refused.job.work, Work::Create);
-            let own = match refused.refusal.code {
-                Code::DuplicateValue | Code::DuplicatesDetected if again => {
-                    self.own_record(&refused.job).await
+        let again =
+            |refused: &Refused| refused.job.resent.is_some() && matches!(refused.job.work, Work::Create);
+        let (asked, rest) = std::mem::take(refusals).into_iter().partition::<Vec<_>, _>(again);
+        *refusals = rest;
+        let mut by_object: BTreeMap<String, Vec<Refused>> = BTreeMap::new();
+        for refused in asked {
+            by_object.entry(refused.job.sobject().to_owned()).or_default().push(refused);
+        }
+        for (sobject, asked) in by_object {
+            let found = self.look_again(&sobject, &asked).await;
+            let mut found = found.map(Vec::into_iter);
+            for refused in asked {
+                match found.as_mut().map(|found| found.next().unwrap_or(Found::Nothing)) {
+                    Some(Found::One(id)) => {
+                        let outcome = saved(&refused.job, RowAnswer { id: Some(id), created: Some(true) });
+                        self.save(&refused.job, outcome);
+                    }
+                    unclear if unclear != Some(Found::Nothing) && met_another(&refused) => {
+                        let candidates = match unclear {
+                            Some(Found::Unclear(ids)) => ids.into_iter().map(RemoteId::from).collect(),
+                            _ => Vec::new(),
+                        };
+                        let error = Error::from(Fault::Refused(Box::new(refused.refusal)));
+                        self.done.push((refused.job.row, in_doubt(&refused.job, &error, candidates)));
+                    }
+                    _ => refusals.push(refused),
                 }
-                _ => None,
-            };
-            match own {
-                Some(id) => {
-                    let outcome = saved(&refused.job, RowAnswer { id: Some(id), created: Some(true) });
-                    self.save(&refused.job, outcome);
-                }
-                None => refusals.push(refused),
             }
         }
     }
@@ -93,7 +108,7 @@ impl Run<'_> {
                     }
                 }
                 Err(fault) if fault.may_have_acted() => {
-                    let error = unicrm_core::Error::from(fault);
+                    let error = Error::from(fault);
                     let lost = chunk.into_iter().map(|refused| {
                         // What was refused a moment ago is not sent a third time.
                         let job = Job { resent: Some(sent), ..refused.job };
@@ -110,7 +125,7 @@ impl Run<'_> {
     /// A reference to a record that is not there: Salesforce does not say which of them it means.
     async fn name_missing(&mut self, refusals: &mut [Refused]) {
         let mut wanted: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-        for refused in refusals.iter().filter(|refused| may_miss(refused)) {
+        for refused in refusals.iter().filter(|refused| may_miss(refused)).take(NAMED) {
             let own = id_of(&refused.job.work).map(str::to_owned);
             for id in references(&refused.job).map(|(_, id)| id).chain(own) {
                 if let Some(sobject) = sobject_of(&id) {
@@ -132,7 +147,7 @@ impl Run<'_> {
         }
         let is_missing =
             |id: &str| sobject_of(id).is_some_and(|sobject| known.contains(sobject)) && !live.contains(id);
-        for refused in refusals.iter_mut().filter(|refused| may_miss(refused)) {
+        for refused in refusals.iter_mut().filter(|refused| may_miss(refused)).take(NAMED) {
             if id_of(&refused.job.work).is_some_and(is_missing) {
                 continue;
             }
@@ -142,7 +157,7 @@ impl Run<'_> {
     }
 
     fn by_itself(&self, job: &Job) -> SubRequest {
-        let sobject = job.encoded.sobject;
+        let sobject = job.sobject();
         let path = match id_of(&job.work) {
             Some(id) => Cow::Owned(format!("/sobjects/{sobject}/{id}")),
             None => Cow::Owned(format!("/sobjects/{sobject}")),
@@ -154,9 +169,10 @@ impl Run<'_> {
     /// A record that was merged or converted lives on in another one.
     async fn name_successors(&mut self, refusals: &mut [Refused]) {
         let mut wanted: BTreeMap<ObjectKind, Vec<RemoteId>> = BTreeMap::new();
-        for refused in refusals.iter().filter(|refused| may_have_successor(refused)) {
+        for refused in refusals.iter().filter(|refused| may_have_successor(refused)).take(NAMED) {
+            let Subject::Object(kind) = refused.job.subject else { continue };
             let id = id_of(&refused.job.work).map(RemoteId::from);
-            wanted.entry(refused.job.kind).or_default().extend(id);
+            wanted.entry(kind).or_default().extend(id);
         }
         if wanted.is_empty() {
             return;
@@ -167,7 +183,7 @@ impl Run<'_> {
             let refusal = &mut refused.refusal;
             match seen.get(id) {
                 Some(Seen::Gone(GoneReason::MergedInto(into))) => {
-                    refusal.message = format!("the {} {id} was merged into {into}", refused.job.kind);
+                    refusal.message = format!("the {} {id} was merged into {into}", refused.job.subject);
                     refusal.candidates = vec![into.as_str().to_owned()];
                 }
                 Some(Seen::Live(record)) => {
@@ -181,6 +197,11 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// Whether a record stands in the way, which may be the row's own.
+fn met_another(refused: &Refused) -> bool {
+    matches!(refused.refusal.code, Code::DuplicateValue | Code::DuplicatesDetected)
 }
 
 fn may_have_successor(refused: &Refused) -> bool {

@@ -12,7 +12,7 @@ use crate::error::{Code, Fault, Refusal};
 
 /// The requests of a job: the record first, then what is tied to it, then what is untied.
 pub(super) fn requests(client: &Client, job: &Job, allow_duplicates: bool) -> Vec<SubRequest> {
-    let sobject = job.encoded.sobject;
+    let sobject = job.sobject();
     let fields = job.encoded.fields.as_slice();
     let own =
         |method, path: String, fields| client.change_request(method, &path, Some(fields), allow_duplicates);
@@ -84,7 +84,7 @@ pub(super) fn end(job: &Job, answers: SubAnswers) -> End {
                     let targets = added(job).map(|(_, target)| target);
                     targets.chain(job.untie.iter().map(|tie| tie.target.as_str())).nth(at)
                 });
-                refused.get_or_insert((refusal, tie.map(|target| pointer_of(job.encoded.sobject, target))));
+                refused.get_or_insert((refusal, tie.map(|target| pointer_of(job.sobject(), target))));
             }
             Err(fault) => return End::Failed(Error::from(fault)),
         }

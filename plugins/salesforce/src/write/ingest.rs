@@ -14,7 +14,7 @@ use super::outcome::End;
 use super::plan::{Job, Work};
 use crate::api::{Ingest, IngestState, ResultTable, Results, RowAnswer, refusal_of};
 use crate::config::BulkUse;
-use crate::error::Fault;
+use crate::error::{Code, Fault};
 
 /// How often a job is made before the rows go the usual way.
 const STARTS: u32 = 3;
@@ -51,7 +51,7 @@ impl Run<'_> {
         let (loads, mut rest) = loads(jobs, least);
         let mut sent = Vec::new();
         for load in loads {
-            if self.stopped.is_some() || self.writer.refuses_bulk(load.sobject) {
+            if self.stopped.is_some() || self.writer.no_bulk.shuns(&load.sobject) {
                 rest.extend(load.jobs);
                 continue;
             }
@@ -68,8 +68,10 @@ impl Run<'_> {
         (sent, rest)
     }
 
-    async fn carry_out(&self, usage: &mut Usage, load: Load) -> (Vec<(Job, End)>, Vec<Job>) {
-        let id = match self.start(usage, &load).await {
+    async fn carry_out(&self, usage: &mut Usage, mut load: Load) -> (Vec<(Job, End)>, Vec<Job>) {
+        // Once it is uploaded, nobody needs the text any more, and the job may take an hour.
+        let csv = Bytes::from(std::mem::take(&mut load.csv));
+        let id = match self.start(usage, &load, csv).await {
             Started::Running(id) => id,
             Started::Refused => return (Vec::new(), load.jobs),
             Started::Stopped(error) => return (all(load.jobs, |_| End::Failed(error.clone())), Vec::new()),
@@ -84,24 +86,22 @@ impl Run<'_> {
             // It is over and has seen no row: what was uploaded did not arrive.
             return (Vec::new(), load.jobs);
         }
-        match self.results(usage, &info).await {
+        match self.results(usage, &info, load.jobs.len()).await {
             Ok(tables) => settle(load, &info, &tables),
             Err(fault) => (doubt(load.jobs, &id, &fault.to_string()), Vec::new()),
         }
     }
 
     /// Makes a job, fills and closes it.
-    async fn start(&self, usage: &mut Usage, load: &Load) -> Started {
+    async fn start(&self, usage: &mut Usage, load: &Load, csv: Bytes) -> Started {
         let client = &self.writer.client;
-        let csv = Bytes::from(load.csv.clone());
         for _ in 0..STARTS {
             let id = match client.create_ingest(usage, &load.job()).await {
                 Ok(info) => info.id,
                 Err(fault) => {
-                    // An object, an edition, a permission or a quota stands against it, which stays so for a while.
-                    if fault.refusal().is_some_and(|refusal| (400..500).contains(&refusal.status)) {
+                    if is_against_bulk(&fault) {
                         tracing::info!(%fault, load.sobject, "bulk jobs are refused, collections take their place");
-                        self.writer.refuse_bulk(load.sobject);
+                        self.writer.no_bulk.shun(load.sobject);
                     }
                     return given_up(fault);
                 }
@@ -129,7 +129,7 @@ impl Run<'_> {
         Started::Refused
     }
 
-    /// Waits for the end of a job. One that does not end in time is ended; why that cannot be told is the error.
+    /// Waits for the end of a job. One that does not end in time is ended; why its end cannot be told is the error.
     async fn watch(&self, usage: &mut Usage, id: &str) -> Result<Ingest, String> {
         let client = &self.writer.client;
         let patience = client.config().bulk_write_time();
@@ -142,10 +142,11 @@ impl Run<'_> {
             match client.ingest_info(usage, id).await {
                 Ok(info) if info.state.is_final() => return Ok(info),
                 Ok(_) => lost = None,
-                // The job goes on meanwhile, and will tell when it can be asked again.
+                // The job goes on meanwhile, and will tell when it can be asked again: unless this is the answer.
                 Err(fault) => {
+                    let last = is_last_word(&fault);
                     let error = Error::from(fault);
-                    if ends_everything(&error) {
+                    if last || ends_everything(&error) {
                         return Err(error.message().to_owned());
                     }
                     lost = Some(error);
@@ -167,20 +168,25 @@ impl Run<'_> {
     }
 
     /// The three results, once they have a row for each record that the job has processed.
-    async fn results(&self, usage: &mut Usage, info: &Ingest) -> Result<[ResultTable; 3], Fault> {
+    async fn results(
+        &self,
+        usage: &mut Usage,
+        info: &Ingest,
+        most: usize,
+    ) -> Result<[ResultTable; 3], Fault> {
         let client = &self.writer.client;
         let mut look = 1;
         loop {
-            let successful = client.ingest_results(usage, &info.id, Results::Successful).await?;
+            let successful = client.ingest_results(usage, &info.id, Results::Successful, most).await?;
             let failed = match info.failed {
                 0 => ResultTable::default(),
-                _ => client.ingest_results(usage, &info.id, Results::Failed).await?,
+                _ => client.ingest_results(usage, &info.id, Results::Failed, most).await?,
             };
             let told = (successful.rows.len() + failed.rows.len()) as u64;
             if told >= info.processed || look == LOOKS_AT_RESULTS {
                 let unprocessed = match info.state {
                     IngestState::JobComplete => ResultTable::default(),
-                    _ => client.ingest_results(usage, &info.id, Results::Unprocessed).await?,
+                    _ => client.ingest_results(usage, &info.id, Results::Unprocessed, most).await?,
                 };
                 return Ok([successful, failed, unprocessed]);
             }
@@ -246,6 +252,22 @@ fn settle(load: Load, info: &Ingest, tables: &[ResultTable; 3]) -> (Vec<(Job, En
     (done, again)
 }
 
+/// Whether a job was refused for its being one: an object, an edition, a permission or a quota of Bulk stands against it, which
+/// stays so for a while. What passes by itself, or meets every call, is none of this.
+fn is_against_bulk(fault: &Fault) -> bool {
+    let Fault::Refused(refusal) = fault else { return false };
+    let everywhere = fault.is_quota()
+        || fault.is_crowded()
+        || fault.wants_new_token()
+        || matches!(refusal.code, Code::ApiDisabledForOrg | Code::ApiDisabled | Code::ExpiredPassword);
+    (400..500).contains(&refusal.status) && !everywhere && fault.again(1).is_none()
+}
+
+/// Whether asking for a job again would be answered in the same way.
+fn is_last_word(fault: &Fault) -> bool {
+    fault.refusal().is_some_and(|refusal| (400..500).contains(&refusal.status)) && fault.again(1).is_none()
+}
+
 fn given_up(fault: Fault) -> Started {
     let quota = fault.is_quota() || fault.is_unauthenticated();
     let error = Error::from(fault);
@@ -280,6 +302,7 @@ mod tests {
 
     use unicrm_core::{Json, ObjectKind};
 
+    use super::super::plan::Subject;
     use super::*;
     use crate::objects::Encoded;
 
@@ -289,7 +312,7 @@ mod tests {
             let encoded = Encoded { sobject: "Contact", fields, ..Encoded::default() };
             Job {
                 row,
-                kind: ObjectKind::Contact,
+                subject: Subject::Object(ObjectKind::Contact),
                 work: Work::Create,
                 encoded,
                 untie: Vec::new(),

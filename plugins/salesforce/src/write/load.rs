@@ -28,10 +28,11 @@ pub(super) fn loads(jobs: Vec<Job>, least: usize) -> (Vec<Load>, Vec<Job>) {
     for job in jobs {
         let method = job.method();
         let simple = matches!(method, Method::Create | Method::Update | Method::Upsert(..) | Method::Delete);
-        if simple && LOADED.contains(&job.encoded.sobject) && job.resent.is_none() && is_plain(&job) {
-            groups.entry((method, job.encoded.sobject)).or_default().push(job);
-        } else {
-            rest.push(job);
+        match LOADED.into_iter().find(|sobject| *sobject == job.sobject()) {
+            Some(sobject) if simple && job.resent.is_none() && is_plain(&job) => {
+                groups.entry((method, sobject)).or_default().push(job);
+            }
+            _ => rest.push(job),
         }
     }
     let mut loads = Vec::new();

@@ -3,13 +3,14 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use unicrm_core::{Json, ObjectKind};
 
+use super::super::plan::Subject;
 use super::*;
 use crate::objects::Encoded;
 
 fn job(row: usize, work: Work, fields: &[(&'static str, Json)]) -> Job {
     let fields = fields.iter().map(|(name, value)| (Cow::Borrowed(*name), value.clone())).collect();
     let encoded = Encoded { sobject: "Contact", fields, ..Encoded::default() };
-    Job { row, kind: ObjectKind::Contact, work, encoded, untie: Vec::new(), resent: None }
+    Job { row, subject: Subject::Object(ObjectKind::Contact), work, encoded, untie: Vec::new(), resent: None }
 }
 
 fn update(row: usize, id: &str, fields: &[(&'static str, Json)]) -> Job {

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use unicrm_core::{Error, ErrorKind, ObjectKind, Record, Ref, RemoteId};
 
-use super::execute::Run;
-use super::matching::{Found, Matches, Wanted, settle_group};
+use super::execute::{Refused, Run};
+use super::matching::{Found, Matches, Wanted, fitting, settle_group};
 use super::outcome::{in_doubt, saved};
 use super::plan::{Job, Work};
 use super::present::{Seen, read_by_ids, text_cell};
@@ -46,7 +46,7 @@ pub(super) struct Lost {
 impl Run<'_> {
     /// Settles lost rows; gives those that may be sent again.
     pub(super) async fn settle(&mut self, lost: Vec<Lost>) -> Vec<Job> {
-        let mut creates: BTreeMap<&'static str, Vec<Lost>> = BTreeMap::new();
+        let mut creates: BTreeMap<String, Vec<Lost>> = BTreeMap::new();
         let mut converts = Vec::new();
         for lost in lost {
             match &lost.job.work {
@@ -54,7 +54,9 @@ impl Run<'_> {
                     // It was sent again to the end of patience already.
                     self.done.push((lost.job.row, in_doubt(&lost.job, &lost.error, Vec::new())));
                 }
-                Work::Create => creates.entry(lost.job.encoded.sobject).or_default().push(lost),
+                Work::Create => {
+                    creates.entry(lost.job.sobject().to_owned()).or_default().push(lost);
+                }
                 Work::Convert(_) => converts.push(lost),
                 // What is left to do shows when the record is looked at anew.
                 Work::Update { .. } | Work::Upsert { .. } | Work::Delete { .. } => {
@@ -64,13 +66,13 @@ impl Run<'_> {
         }
         let mut resend = Vec::new();
         for (sobject, lost) in creates {
-            resend.extend(self.settle_creates(sobject, lost).await);
+            resend.extend(self.settle_creates(&sobject, lost).await);
         }
         resend.extend(self.settle_converts(converts).await);
         resend
     }
 
-    async fn settle_creates(&mut self, sobject: &'static str, mut lost: Vec<Lost>) -> Vec<Job> {
+    async fn settle_creates(&mut self, sobject: &str, mut lost: Vec<Lost>) -> Vec<Job> {
         let mut resend = Vec::new();
         let mut looked = false;
         for pause in LOOKS {
@@ -118,7 +120,7 @@ impl Run<'_> {
 
     /// Whether the record has a value that no other record may have, so that it cannot come into being twice.
     async fn has_key(&mut self, job: &Job) -> bool {
-        let describe = self.writer.client.describe(&mut self.usage, job.encoded.sobject).await;
+        let describe = self.writer.client.describe(&mut self.usage, job.sobject()).await;
         describe.is_ok_and(|describe| {
             job.encoded.fields.iter().any(|(name, value)| {
                 value.as_str() != "null" && describe.field(name).is_some_and(|field| field.unique)
@@ -127,7 +129,7 @@ impl Run<'_> {
     }
 
     /// Looks for the records of lost rows of one object.
-    async fn look_for(&mut self, sobject: &'static str, lost: &[Lost]) -> Result<Matches, Fault> {
+    async fn look_for(&mut self, sobject: &str, lost: &[Lost]) -> Result<Matches, Fault> {
         let client = self.writer.client.clone();
         let user = client.user_id(&mut self.usage).await?;
         let first = |lost: &Lost| lost.job.resent.unwrap_or(lost.sent);
@@ -168,24 +170,31 @@ impl Run<'_> {
         candidates: &[(String, &str)],
     ) -> Result<HashMap<String, Vec<u8>>, Fault> {
         let mut bodies = HashMap::new();
-        for (id, row) in candidates {
-            if wanted.iter().any(|wanted| wanted.fits(row)) {
-                let path = format!("/sobjects/ContentNote/{id}/Content");
-                let body = self.writer.client.blob(&mut self.usage, &path, MAX_NOTE).await?;
-                bodies.insert(id.clone(), body.to_vec());
-            }
+        for id in fitting(wanted, candidates) {
+            let path = format!("/sobjects/ContentNote/{id}/Content");
+            let body = self.writer.client.blob(&mut self.usage, &path, MAX_NOTE).await?;
+            bodies.insert(id.to_owned(), body.to_vec());
         }
         Ok(bodies)
     }
 
-    /// Whether a row that was sent twice was carried out the first time after all: the second time met its own value.
-    pub(super) async fn own_record(&mut self, job: &Job) -> Option<String> {
-        let sent = job.resent?;
-        let error = Error::new(ErrorKind::InDoubt, "the first answer was lost");
-        let lost = [Lost { job: job.clone(), call: 0, sent, error, answered: true }];
-        match self.look_for(job.encoded.sobject, &lost).await.ok()?.found.into_iter().next()? {
-            Found::One(id) => Some(id),
-            Found::Unclear(_) | Found::Nothing => None,
+    /// What a look finds for rows that were sent twice and refused the second time: whether the first time was carried out
+    /// after all. None where nobody can look.
+    pub(super) async fn look_again(&mut self, sobject: &str, refused: &[Refused]) -> Option<Vec<Found>> {
+        let lost: Vec<Lost> = refused
+            .iter()
+            .filter_map(|refused| {
+                let error = Error::new(ErrorKind::InDoubt, "the first answer was lost");
+                let sent = refused.job.resent?;
+                Some(Lost { job: refused.job.clone(), call: 0, sent, error, answered: true })
+            })
+            .collect();
+        match self.look_for(sobject, &lost).await {
+            Ok(matches) => Some(matches.found),
+            Err(fault) => {
+                tracing::warn!(%fault, sobject, "rows that were sent twice cannot be looked for");
+                None
+            }
         }
     }
 

@@ -1,25 +1,29 @@
 //! Which record is which lost row's: pure comparison of what was written with what is there.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rust_decimal::Decimal;
+use serde_json::value::RawValue;
 use unicrm_core::Json;
 
-use super::present::{cell, unquoted};
+use super::present::unquoted;
 use crate::api::{parse_datetime, widened};
 
+/// More candidates than this say nothing new.
+const MOST: usize = 25;
+
 /// What a lost row wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Wanted {
     /// Fields that a query shows, with their values in a form that can be compared.
     fields: Vec<(String, String)>,
     /// The body of a note, which a query does not show.
     body: Option<Vec<u8>>,
-    /// The field that a reader would know the record by.
-    name: &'static str,
+    /// The field that a reader would know the record by; of a custom object none is known.
+    name: Option<&'static str>,
 }
 
 /// What a look found for one row.
@@ -61,15 +65,14 @@ impl Wanted {
         self.fields.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Whether a row of a query has all the values.
-    pub(super) fn fits(&self, row: &str) -> bool {
-        self.fields.iter().all(|(name, wanted)| value_of(row, name) == *wanted)
+    fn values(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(_, value)| value.as_str())
     }
 
-    /// Whether a row of a query goes by the same name, though something else differs.
-    fn resembles(&self, row: &str) -> bool {
-        let named = self.fields.iter().find(|(name, _)| name == self.name);
-        named.is_some_and(|(name, wanted)| value_of(row, name) == *wanted)
+    /// The value by which a reader would know the record.
+    fn own_name(&self) -> Option<&str> {
+        let named = self.fields.iter().find(|(name, _)| Some(name.as_str()) == self.name);
+        named.map(|(_, value)| value.as_str())
     }
 }
 
@@ -82,32 +85,24 @@ pub(super) fn settle_group(
     bodies: &HashMap<String, Vec<u8>>,
 ) -> Matches {
     let mut matches = Matches { found: vec![Found::Nothing; wanted.len()], committed: BTreeSet::new() };
-    let mut taken: BTreeSet<&str> = BTreeSet::new();
-    let mut settled = vec![false; wanted.len()];
-    for first in 0..wanted.len() {
-        let Some(row) = wanted.get(first).filter(|_| !settled.get(first).copied().unwrap_or(true)) else {
-            continue;
-        };
-        let same: Vec<usize> = (first..wanted.len()).filter(|at| wanted.get(*at) == Some(row)).collect();
-        for at in &same {
-            if let Some(place) = settled.get_mut(*at) {
-                *place = true;
-            }
-        }
+    let index = Index::new(wanted, candidates);
+    let mut taken: HashSet<&str> = HashSet::new();
+    let mut alike: HashMap<&Wanted, Vec<usize>> = HashMap::new();
+    for (at, row) in wanted.iter().enumerate() {
+        alike.entry(row).or_default().push(at);
+    }
+    for (row, same) in alike {
         let body_fits = |id: &str| row.body.is_none() || bodies.get(id) == row.body.as_ref();
-        let fitting: Vec<&str> = candidates
-            .iter()
-            .filter(|(id, json)| row.fits(json) && body_fits(id))
-            .map(|(id, _)| id.as_str())
-            .collect();
+        let fitting: Vec<&str> = index.fitting(row).iter().copied().filter(|id| body_fits(id)).collect();
         taken.extend(&fitting);
-        let of_one_call = same.iter().all(|at| calls.get(*at) == calls.get(first));
+        let of_one_call =
+            same.iter().all(|at| calls.get(*at) == same.first().and_then(|first| calls.get(*first)));
         let clear = fitting.len() == same.len() || (fitting.len() < same.len() && of_one_call);
         for (nth, at) in same.iter().enumerate() {
             let found = match fitting.get(nth) {
                 Some(id) if clear => Found::One((*id).to_owned()),
                 None if clear => Found::Nothing,
-                _ => Found::Unclear(fitting.iter().map(|id| (*id).to_owned()).collect()),
+                _ => unclear(&fitting),
             };
             if let (Found::One(_), Some(call)) = (&found, calls.get(*at)) {
                 matches.committed.insert(*call);
@@ -118,31 +113,102 @@ pub(super) fn settle_group(
         }
     }
     // A record of the same name that is nobody else's may be this row's, changed on its way by what the org automates.
-    for (at, row) in wanted.iter().enumerate() {
-        let alike =
-            candidates.iter().filter(|(id, json)| !taken.contains(id.as_str()) && row.resembles(json));
-        let alike: Vec<String> = alike.map(|(id, _)| id.clone()).collect();
-        if let Some(place) = matches.found.get_mut(at)
-            && *place == Found::Nothing
-            && !alike.is_empty()
-        {
-            *place = Found::Unclear(alike);
+    let resembling = Resembling::new(wanted, candidates, &taken);
+    for (row, place) in wanted.iter().zip(&mut matches.found) {
+        let ids = resembling.of(row);
+        if *place == Found::Nothing && !ids.is_empty() {
+            *place = unclear(ids);
         }
     }
     matches
 }
 
-fn name_of(sobject: &str) -> &'static str {
-    match sobject {
-        "Account" | "Opportunity" => "Name",
-        "Contact" | "Lead" => "LastName",
-        "Note" | "ContentNote" => "Title",
-        _ => "Subject",
+fn unclear(ids: &[&str]) -> Found {
+    Found::Unclear(ids.iter().take(MOST).map(|id| (*id).to_owned()).collect())
+}
+
+/// The candidates that have all the values of any row, bodies aside.
+pub(super) fn fitting<'c>(wanted: &[Wanted], candidates: &'c [(String, &str)]) -> BTreeSet<&'c str> {
+    let index = Index::new(wanted, candidates);
+    wanted.iter().flat_map(|row| index.fitting(row).iter().copied()).collect()
+}
+
+/// The ids of records by their values, for each list of fields that rows have written.
+struct Index<'w, 'c>(HashMap<Vec<&'w str>, HashMap<Vec<String>, Vec<&'c str>>>);
+
+impl<'w, 'c> Index<'w, 'c> {
+    fn new(wanted: &'w [Wanted], candidates: &'c [(String, &str)]) -> Self {
+        let lists: HashSet<Vec<&str>> = wanted.iter().map(|row| row.names().collect()).collect();
+        let mut index: HashMap<_, HashMap<Vec<String>, Vec<&str>>> =
+            lists.into_iter().map(|names| (names, HashMap::new())).collect();
+        for (id, json) in candidates {
+            let cells = cells(json);
+            for (names, ids) in &mut index {
+                let values = names.iter().map(|name| value_of(&cells, name)).collect();
+                ids.entry(values).or_default().push(id.as_str());
+            }
+        }
+        Self(index)
+    }
+
+    /// The records that have all the values of a row.
+    fn fitting(&self, row: &'w Wanted) -> &[&'c str] {
+        let ids = self.0.get(&row.names().collect::<Vec<_>>());
+        let values: Vec<String> = row.values().map(str::to_owned).collect();
+        ids.and_then(|ids| ids.get(&values)).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-fn value_of(row: &str, field: &str) -> String {
-    cell(row, field).map_or_else(|| "null".to_owned(), |raw| comparable(raw.get()))
+/// The records that are nobody's, by the value that a reader would know them by. Where no field is a name, each of them may
+/// be any row's.
+struct Resembling<'c> {
+    all: Vec<&'c str>,
+    by_name: HashMap<String, Vec<&'c str>>,
+}
+
+impl<'c> Resembling<'c> {
+    fn new(wanted: &[Wanted], candidates: &'c [(String, &str)], taken: &HashSet<&str>) -> Self {
+        // The rows are of one object, and so have their names in one field.
+        let name = wanted.iter().find_map(|row| row.name);
+        let mut resembling = Self { all: Vec::new(), by_name: HashMap::new() };
+        for (id, json) in candidates.iter().filter(|(id, _)| !taken.contains(id.as_str())) {
+            match name {
+                Some(name) => {
+                    resembling.by_name.entry(value_of(&cells(json), name)).or_default().push(id.as_str());
+                }
+                None => resembling.all.push(id.as_str()),
+            }
+        }
+        resembling
+    }
+
+    fn of(&self, row: &Wanted) -> &[&'c str] {
+        match row.own_name() {
+            Some(name) => self.by_name.get(name).map(Vec::as_slice).unwrap_or_default(),
+            None => &self.all,
+        }
+    }
+}
+
+fn name_of(sobject: &str) -> Option<&'static str> {
+    match sobject {
+        "Account" | "Opportunity" => Some("Name"),
+        "Contact" | "Lead" => Some("LastName"),
+        "Note" | "ContentNote" => Some("Title"),
+        "Event" | "Task" => Some("Subject"),
+        _ => None,
+    }
+}
+
+type Cells<'j> = HashMap<Cow<'j, str>, &'j RawValue>;
+
+/// The cells of a row of a query.
+fn cells(row: &str) -> Cells<'_> {
+    serde_json::from_str(row).unwrap_or_default()
+}
+
+fn value_of(cells: &Cells<'_>, field: &str) -> String {
+    cells.get(field).map_or_else(|| "null".to_owned(), |raw| comparable(raw.get()))
 }
 
 /// A value in the one form in which Salesforce's and ours are the same: text trimmed, ids long, numbers without needless
@@ -221,6 +287,18 @@ mod tests {
         let matches = settle(&[wanted("Feig", "1")], &[0], &rows);
         assert_eq!(matches.found[0], Found::Unclear(vec!["003A".to_owned(), "003B".to_owned()]));
         assert!(matches.committed.is_empty());
+    }
+
+    #[test]
+    fn only_some_of_many_candidates_are_named() {
+        let alike: Vec<_> = (0..100).map(|at| (format!("003{at:03}"), row("Feig", "1"))).collect();
+        let other: Vec<_> = (0..100).map(|at| (format!("003{at:03}"), row("Feig", "2"))).collect();
+        for rows in [alike, other] {
+            let candidates: Vec<_> = rows.iter().map(|(id, row)| (id.clone(), row.as_str())).collect();
+            let matches = settle_group(&[wanted("Feig", "1")], &[0], &candidates, &HashMap::new());
+            let Found::Unclear(ids) = &matches.found[0] else { panic!("{matches:?}") };
+            assert_eq!(ids.len(), MOST);
+        }
     }
 
     #[test]

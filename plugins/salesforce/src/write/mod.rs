@@ -1,12 +1,14 @@
 //! Writing: from operations to calls, and from answers to one outcome per row.
 //!
-//! Rows go in waves ([`plan`]), each wave is prepared ([`prepare`]), sent ([`execute`]), and what was lost on the way is
-//! looked for ([`lost`]) before anything is sent again.
+//! Rows go in waves ([`waves`]), each wave is prepared ([`prepare`]), sent ([`execute`]), and what was lost on the way is
+//! looked for ([`lost`]) before anything is sent again. Custom objects ([`custom`]) differ in what prepares them.
 
+mod custom;
 mod execute;
 mod explain;
 mod graph;
 mod ingest;
+mod keys;
 mod load;
 mod lost;
 mod matching;
@@ -15,17 +17,20 @@ mod plan;
 mod prepare;
 mod present;
 mod sorts;
+mod waves;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 use unicrm_core::{
-    Error, ErrorKind, LinkedAccountId, Outcome, RecordPatch, Usage, WriteOperation, WriteReport, WriteRequest,
+    Error, ErrorKind, LinkedAccountId, Outcome, RecordPatch, RemoteId, Usage, WriteOperation, WriteReport,
+    WriteRequest,
 };
 
-use crate::api::Client;
+use crate::api::{Client, widened};
 use crate::read::Reader;
+use crate::shunned::Shunned;
 
 /// How often rows are looked at anew because an answer about them was lost.
 const ROUNDS: usize = 3;
@@ -39,8 +44,8 @@ pub(crate) struct Writer {
     linked_account: LinkedAccountId,
     /// The org has no composite graphs.
     no_graphs: AtomicBool,
-    /// The objects for which the org does not take Bulk jobs.
-    no_bulk: Mutex<HashSet<&'static str>>,
+    /// The objects for which the org did not take Bulk jobs.
+    no_bulk: Shunned<&'static str>,
     made: Mutex<Made>,
 }
 
@@ -57,7 +62,7 @@ impl Writer {
             client,
             linked_account,
             no_graphs: AtomicBool::new(false),
-            no_bulk: Mutex::default(),
+            no_bulk: Shunned::default(),
             made: Mutex::default(),
         }
     }
@@ -67,12 +72,17 @@ impl Writer {
         let mut usage = Usage::default();
         let operations = request.operations;
         let mut outcomes: Vec<Option<Outcome>> = operations.iter().map(|_| None).collect();
+        let mut steps = waves::steps(&operations);
+        put(&mut outcomes, self.name_keyed(reader, &mut usage, &operations, &mut steps).await);
         let mut stopped: Option<Error> = None;
-        for wave in plan::waves(&operations) {
-            let mut rows = wave;
+        for mut rows in waves::waves(&steps) {
+            rows.retain(|row| outcomes.get(*row).is_some_and(Option::is_none));
             for round in 0..ROUNDS {
                 if let Some(error) = &stopped {
-                    put(&mut outcomes, rows.drain(..).map(|row| (row, Outcome::failed(error.clone()))));
+                    let end = |row| {
+                        (row, if round == 0 { Outcome::failed(error.clone()) } else { never_settled() })
+                    };
+                    put(&mut outcomes, rows.drain(..).map(end));
                 }
                 if rows.is_empty() {
                     break;
@@ -88,8 +98,13 @@ impl Writer {
             }
             put(&mut outcomes, rows.into_iter().map(|row| (row, never_settled())));
         }
-        let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unanswered)).collect();
-        WriteReport::new(outcomes).with_usage(usage)
+        for (operation, outcome) in operations.iter().zip(outcomes.iter_mut().flatten()) {
+            // Whatever became of a row, the caller learns which record it was about.
+            if let (None, Some(id)) = (&outcome.remote_id, operation.remote_id()) {
+                outcome.remote_id = Some(RemoteId::from(widened(id.as_str())));
+            }
+        }
+        reported(outcomes, usage)
     }
 
     /// Remembers a record that was made.
@@ -103,16 +118,6 @@ impl Writer {
         {
             made.ids.remove(&oldest);
         }
-    }
-
-    /// Remembers that the org takes no Bulk jobs for an object.
-    fn refuse_bulk(&self, sobject: &'static str) {
-        self.no_bulk.lock().unwrap_or_else(PoisonError::into_inner).insert(sobject);
-    }
-
-    /// Whether the org takes no Bulk jobs for an object.
-    fn refuses_bulk(&self, sobject: &str) -> bool {
-        self.no_bulk.lock().unwrap_or_else(PoisonError::into_inner).contains(sobject)
     }
 
     /// Whether a record was made for a row that is settled.
@@ -145,6 +150,11 @@ fn never_settled() -> Outcome {
         error: Error::new(ErrorKind::InDoubt, message),
         candidates: Vec::new(),
     })
+}
+
+fn reported(outcomes: Vec<Option<Outcome>>, usage: Usage) -> WriteReport {
+    let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unanswered)).collect();
+    WriteReport::new(outcomes).with_usage(usage)
 }
 
 fn unanswered() -> Outcome {

@@ -1,11 +1,13 @@
 //! From what Salesforce said about a row to the row's outcome: unified pointers, the remote's code, who stands in the way.
 
+use std::fmt::Display;
+
 use unicrm_core::{
     Error, ErrorKind, MappingDirection, ObjectKind, Outcome, OutcomeStatus, RecordPatch, RemoteField,
     RemoteId,
 };
 
-use super::plan::{Job, Work};
+use super::plan::{Job, Subject, Work};
 use crate::api::{Conversion, RowAnswer, SalesforceId};
 use crate::error::{Code, Fault, Refusal};
 use crate::objects::mapping;
@@ -74,8 +76,8 @@ pub(super) fn refused(job: &Job, patch: Option<&RecordPatch>, mut refusal: Refus
             .with_advice("Change the record that it was merged into.");
     }
     if code == Code::InvalidReference && names_itself(&job.work) && fields.is_empty() {
-        error =
-            no_such_record(job.kind, id_of(&job.work).unwrap_or_default()).with_remote_code(code.as_str());
+        error = no_such_record(&job.subject, id_of(&job.work).unwrap_or_default())
+            .with_remote_code(code.as_str());
     }
     if !fields.is_empty() && matches!(code, Code::EntityIsDeleted | Code::InvalidReference) {
         let advice = "Name a record that exists and that this user may see.";
@@ -84,17 +86,20 @@ pub(super) fn refused(job: &Job, patch: Option<&RecordPatch>, mut refusal: Refus
             .with_advice(advice);
     }
     for field in &fields {
-        error = error
-            .with_field(pointer(job.kind, job.encoded.sobject, patch, field), format!("{field}: {message}"));
+        let pointer = match job.subject {
+            Subject::Object(kind) => pointer(kind, job.sobject(), patch, field),
+            Subject::Class(_) => format!("/fields/{field}"),
+        };
+        error = error.with_field(pointer, format!("{field}: {message}"));
     }
-    let mut outcome = failed(job, error).with_candidates(candidates.iter().map(|id| crate::api::widened(id)));
-    outcome.remote_id = id_of(&job.work).map(RemoteId::from);
-    outcome
+    failed(job, error).with_candidates(candidates.iter().map(|id| crate::api::widened(id)))
 }
 
 /// The outcome of a row that failed for another reason.
 pub(super) fn failed(job: &Job, error: Error) -> Outcome {
-    Outcome::failed(error).with_warnings(job.encoded.warnings.iter().cloned())
+    let mut outcome = Outcome::failed(error).with_warnings(job.encoded.warnings.iter().cloned());
+    outcome.remote_id = id_of(&job.work).map(RemoteId::from);
+    outcome
 }
 
 /// The outcome of a row of which nobody knows whether it was carried out.
@@ -108,7 +113,8 @@ pub(super) fn in_doubt(job: &Job, error: &Error, candidates: Vec<RemoteId>) -> O
         .with_source(error.clone());
     let mut candidates = candidates;
     candidates.extend(id_of(&job.work).map(RemoteId::from));
-    let outcome = Outcome::new(OutcomeStatus::InDoubt { error: doubt, candidates });
+    let mut outcome = Outcome::new(OutcomeStatus::InDoubt { error: doubt, candidates });
+    outcome.remote_id = id_of(&job.work).map(RemoteId::from);
     outcome.with_warnings(job.encoded.warnings.iter().cloned())
 }
 
@@ -126,8 +132,8 @@ fn names_itself(work: &Work) -> bool {
 }
 
 /// The error of a record that is not there for this user.
-pub(super) fn no_such_record(kind: ObjectKind, id: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no {kind} {id} that this user may see"))
+pub(super) fn no_such_record(what: &dyn Display, id: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no {what} {id} that this user may see"))
 }
 
 /// The id in "duplicates value on record with id: 003...".
@@ -157,7 +163,8 @@ fn key(field: &RemoteField) -> Option<&str> {
     crate::objects::key_of(field)
 }
 
-fn remote_fields(patch: &RecordPatch) -> &[RemoteField] {
+/// The remote fields that a patch names.
+pub(super) fn remote_fields(patch: &RecordPatch) -> &[RemoteField] {
     macro_rules! listed {
         ($($object:ident),+) => {
             match patch {
@@ -178,7 +185,14 @@ mod tests {
 
     fn job(work: Work) -> Job {
         let encoded = Encoded { sobject: "Contact", ..Encoded::default() };
-        Job { row: 0, kind: ObjectKind::Contact, work, encoded, untie: Vec::new(), resent: None }
+        Job {
+            row: 0,
+            subject: Subject::Object(ObjectKind::Contact),
+            work,
+            encoded,
+            untie: Vec::new(),
+            resent: None,
+        }
     }
 
     fn refusal(code: &str, message: &str, fields: &[&str]) -> Refusal {

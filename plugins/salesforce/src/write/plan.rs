@@ -1,11 +1,13 @@
-//! Which calls a batch of writes takes, and in which order. Pure: nothing here calls anybody.
+//! Which calls rows take that may be written in any order. Pure: nothing here calls anybody.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
-use unicrm_core::{ObjectKind, Record, RecordPatch, Value, WriteOperation};
+use unicrm_core::ObjectKind;
 
-use crate::api::{LeadConvert, MAX_GRAPHS, MAX_LEADS, MAX_NODES, MAX_ROWS, widened};
+use crate::api::{LeadConvert, MAX_GRAPHS, MAX_LEADS, MAX_NODES, MAX_ROWS};
 use crate::objects::Encoded;
 
 /// Bytes of one call, so that it stays below what Salesforce takes in one request.
@@ -18,7 +20,7 @@ const MAX_OBJECTS: usize = 10;
 pub(super) struct Job {
     /// The operation's number in the batch.
     pub(super) row: usize,
-    pub(super) kind: ObjectKind,
+    pub(super) subject: Subject,
     pub(super) work: Work,
     /// What is written; empty for deletes and conversions.
     pub(super) encoded: Encoded,
@@ -26,6 +28,24 @@ pub(super) struct Job {
     pub(super) untie: Vec<Tie>,
     /// When it was first sent, if its answer was lost though nothing of it is there: it is sent for the last time.
     pub(super) resent: Option<Instant>,
+}
+
+/// What is written, by the name that the caller has for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// One of the ten objects.
+    Object(ObjectKind),
+    /// A class beside them, by the remote's own name.
+    Class(Arc<str>),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(kind) => kind.fmt(f),
+            Self::Class(name) => f.write_str(name),
+        }
+    }
 }
 
 /// What is done with a record.
@@ -54,7 +74,7 @@ pub(super) enum Method {
     /// A collection of changes.
     Update,
     /// A collection of records by key: the object and its field.
-    Upsert(&'static str, String),
+    Upsert(String, String),
     /// A collection of deletions.
     Delete,
     /// Graphs: each job with the rows that belong to it, all or nothing.
@@ -71,6 +91,14 @@ pub(super) struct Call {
 }
 
 impl Job {
+    /// The remote object that it writes.
+    pub(super) fn sobject(&self) -> &str {
+        match &self.subject {
+            Subject::Object(_) => self.encoded.sobject,
+            Subject::Class(name) => name,
+        }
+    }
+
     /// How it is sent.
     pub(super) fn method(&self) -> Method {
         match &self.work {
@@ -79,7 +107,7 @@ impl Job {
             _ if self.ties() > 0 => Method::Graphs,
             Work::Create => Method::Create,
             Work::Update { .. } => Method::Update,
-            Work::Upsert { key, .. } => Method::Upsert(self.encoded.sobject, key.clone()),
+            Work::Upsert { key, .. } => Method::Upsert(self.sobject().to_owned(), key.clone()),
         }
     }
 
@@ -126,7 +154,7 @@ impl Job {
 /// The calls for these jobs. Those of one sort go together as far as they fit; jobs with the same parent stand side by
 /// side, so that few calls contend for the same lock.
 pub(super) fn calls(mut jobs: Vec<Job>) -> Vec<Call> {
-    jobs.sort_by_cached_key(|job| (job.method(), job.encoded.sobject, job.parent()));
+    jobs.sort_by_cached_key(|job| (job.method(), job.sobject().to_owned(), job.parent()));
     let mut calls: Vec<Call> = Vec::new();
     let mut room = Room::default();
     for job in jobs {
@@ -150,7 +178,7 @@ struct Room {
     jobs: usize,
     nodes: usize,
     bytes: usize,
-    objects: BTreeSet<&'static str>,
+    objects: BTreeSet<String>,
 }
 
 impl Room {
@@ -161,7 +189,7 @@ impl Room {
             _ => MAX_ROWS,
         };
         let nodes = *method != Method::Graphs || self.nodes + job.nodes() <= MAX_NODES;
-        let objects = self.objects.len() < MAX_OBJECTS || self.objects.contains(job.encoded.sobject);
+        let objects = self.objects.len() < MAX_OBJECTS || self.objects.contains(job.sobject());
         self.jobs < most && nodes && objects && self.bytes + job.bytes() <= MAX_BYTES
     }
 
@@ -169,109 +197,8 @@ impl Room {
         self.jobs += 1;
         self.nodes += job.nodes();
         self.bytes += job.bytes();
-        self.objects.insert(job.encoded.sobject);
+        self.objects.insert(job.sobject().to_owned());
     }
-}
-
-/// What an operation touches.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Touched {
-    Record(String),
-    Key(ObjectKind, String, String),
-}
-
-/// The rows of a batch in waves: a row that must come after another is in a later wave. That is so when both write the
-/// same record, and when one deletes what the other refers to. A deletion that takes other records with it comes after
-/// all changes before it: which records those are, and from which of them a change frees a record, only Salesforce knows.
-pub(super) fn waves(operations: &[WriteOperation]) -> Vec<Vec<usize>> {
-    let mut waves: Vec<Vec<usize>> = Vec::new();
-    // The wave after the last one that wrote, deleted or named a record.
-    let mut written: HashMap<Touched, usize> = HashMap::new();
-    let mut deleted: HashMap<String, usize> = HashMap::new();
-    let mut named: HashMap<String, usize> = HashMap::new();
-    // The wave after the last one that changed what a deletion might take along.
-    let mut changed = 0;
-    for (row, operation) in operations.iter().enumerate() {
-        let target = target(operation);
-        let references = references(operation);
-        let mut wave = target.as_ref().and_then(|target| written.get(target)).copied().unwrap_or(0);
-        for reference in &references {
-            wave = wave.max(deleted.get(reference).copied().unwrap_or(0));
-        }
-        let deletes = matches!(operation, WriteOperation::Delete { .. });
-        if let (true, Some(Touched::Record(id))) = (deletes, &target) {
-            wave = wave.max(named.get(id).copied().unwrap_or(0));
-            if takes_others(operation) {
-                wave = wave.max(changed);
-            }
-            deleted.insert(id.clone(), wave + 1);
-        }
-        if !deletes && (!matches!(operation, WriteOperation::Create { .. }) || !references.is_empty()) {
-            changed = changed.max(wave + 1);
-        }
-        if let Some(target) = target {
-            written.insert(target, wave + 1);
-        }
-        for reference in references {
-            let last = named.entry(reference).or_default();
-            *last = (*last).max(wave + 1);
-        }
-        if waves.len() <= wave {
-            waves.resize_with(wave + 1, Vec::new);
-        }
-        if let Some(rows) = waves.get_mut(wave) {
-            rows.push(row);
-        }
-    }
-    waves
-}
-
-/// Whether this deletes a record whose children Salesforce deletes with it.
-fn takes_others(operation: &WriteOperation) -> bool {
-    use ObjectKind::{Account, Contact, Lead, Opportunity};
-    matches!(operation, WriteOperation::Delete { kind: Account | Contact | Lead | Opportunity, .. })
-}
-
-fn target(operation: &WriteOperation) -> Option<Touched> {
-    let record = |id: &str| Some(Touched::Record(widened(id).into_owned()));
-    match operation {
-        WriteOperation::Update { remote_id, .. } | WriteOperation::Delete { remote_id, .. } => {
-            record(remote_id.as_str())
-        }
-        WriteOperation::Convert(convert) => record(convert.remote_id.as_str()),
-        WriteOperation::Upsert { key, record } => {
-            Some(Touched::Key(record.kind(), key.field.to_ascii_lowercase(), key.value.clone()))
-        }
-        _ => None,
-    }
-}
-
-/// The records that an operation refers to, by remote id.
-fn references(operation: &WriteOperation) -> BTreeSet<String> {
-    let patch = match operation {
-        WriteOperation::Create { record }
-        | WriteOperation::Update { record, .. }
-        | WriteOperation::Upsert { record, .. } => record,
-        WriteOperation::Convert(convert) => {
-            let account = convert.account.as_ref().and_then(|account| account.remote_id());
-            let contact = convert.contact.as_ref().and_then(|contact| contact.remote_id());
-            return account.into_iter().chain(contact).map(|id| widened(id.as_str()).into_owned()).collect();
-        }
-        _ => return BTreeSet::new(),
-    };
-    let mut record = Record::empty(patch.kind());
-    patch.apply_to(&mut record);
-    let mut found = BTreeSet::new();
-    record.visit(&mut |_, value| {
-        if let Some(Value::Reference { remote_id: Some(id), .. }) = value {
-            found.insert(widened(id.as_str()).into_owned());
-        }
-    });
-    if let RecordPatch::Engagement(patch) = patch {
-        let contacts = patch.contacts.value().into_iter().flatten().filter_map(|contact| contact.remote_id());
-        found.extend(contacts.map(|id| widened(id.as_str()).into_owned()));
-    }
-    found
 }
 
 #[cfg(test)]

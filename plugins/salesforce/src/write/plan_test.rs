@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use proptest::prelude::*;
-use unicrm_core::{Account, ContactPatch, ExternalKey, Json, Ref};
+use unicrm_core::Json;
 
 use super::*;
 use crate::objects::Related;
@@ -14,7 +14,7 @@ fn job(row: usize, work: Work, sobject: &'static str, parent: Option<u8>, ties: 
     let add = (0..ties).map(|tie| format!("003{tie}")).collect();
     let related = vec![Related { sobject: "TaskRelation", add, remove: Vec::new() }];
     let encoded = Encoded { sobject, fields, related, ..Encoded::default() };
-    Job { row, kind: ObjectKind::Task, work, encoded, untie: Vec::new(), resent: None }
+    Job { row, subject: Subject::Object(ObjectKind::Task), work, encoded, untie: Vec::new(), resent: None }
 }
 
 fn jobs() -> impl Strategy<Value = Vec<Job>> {
@@ -74,76 +74,6 @@ proptest! {
         let distinct: BTreeSet<_> = order.into_iter().collect();
         prop_assert_eq!(changes.len(), distinct.len());
     }
-
-    #[test]
-    fn waves_hold_every_row_once_and_keep_the_order_of_each_record(
-        rows in proptest::collection::vec((0..6_u8, 0..6_u8, 0..6_u8), 0..60),
-    ) {
-        let operations: Vec<WriteOperation> = rows.iter().map(|(what, id, other)| operation(*what, *id, *other)).collect();
-        let waves = waves(&operations);
-        let mut wave_of = HashMap::new();
-        for (wave, rows) in waves.iter().enumerate() {
-            prop_assert!(!rows.is_empty());
-            for row in rows {
-                prop_assert_eq!(wave_of.insert(*row, wave), None);
-            }
-        }
-        prop_assert_eq!(wave_of.len(), operations.len());
-        for (later, b) in operations.iter().enumerate() {
-            for (earlier, a) in operations.iter().enumerate().take(later) {
-                let same = target(a).is_some() && target(a) == target(b);
-                let deletes = |op: &WriteOperation, names: &WriteOperation| {
-                    let gone = matches!(op, WriteOperation::Delete { .. }).then(|| target(op)).flatten();
-                    references(names).into_iter().any(|id| gone == Some(Touched::Record(id)))
-                };
-                let changes = match a {
-                    WriteOperation::Delete { .. } => false,
-                    WriteOperation::Create { .. } => !references(a).is_empty(),
-                    _ => true,
-                };
-                let freed = changes && takes_others(b);
-                if same || freed || deletes(a, b) || deletes(b, a) {
-                    prop_assert!(wave_of[&earlier] < wave_of[&later], "{a:?} and {b:?}");
-                }
-            }
-        }
-    }
-}
-
-fn operation(what: u8, id: u8, other: u8) -> WriteOperation {
-    let account: Ref<Account> = Ref::by_remote_id(format!("001{other}"));
-    let patch = ContactPatch::new().last_name("Feig").account(account);
-    match what {
-        0 => WriteOperation::create(patch),
-        1 => WriteOperation::update(format!("003{id}"), patch),
-        2 => WriteOperation::delete(ObjectKind::Account, format!("001{id}")),
-        3 => WriteOperation::create(ContactPatch::new().last_name("Feig")),
-        4 => WriteOperation::update(format!("003{id}"), ContactPatch::new().last_name("Feig")),
-        _ => WriteOperation::upsert(ExternalKey::new("Erp__c", id.to_string()), patch),
-    }
-}
-
-#[test]
-fn rows_that_have_nothing_to_do_with_each_other_are_one_wave() {
-    let operations: Vec<_> =
-        (0..300).map(|row| WriteOperation::create(ContactPatch::new().last_name(row.to_string()))).collect();
-    assert_eq!(waves(&operations).len(), 1);
-}
-
-#[test]
-fn what_a_contact_leaves_is_deleted_after_it_left() {
-    let left = |id: u8| {
-        let patch = RecordPatch::from_json(ObjectKind::Contact, r#"{"account":null}"#).expect("a patch");
-        WriteOperation::update(format!("003{id}"), patch)
-    };
-    let delete = |kind, id: &str| WriteOperation::delete(kind, id);
-    let account = || delete(ObjectKind::Account, "0011");
-    assert_eq!(waves(&[left(1), account()]), [vec![0], vec![1]]);
-    // Changes and deletions by turns are two waves, and not one for each turn.
-    let by_turns = [left(1), account(), left(2), delete(ObjectKind::Account, "0012")];
-    assert_eq!(waves(&by_turns), [vec![0, 2], vec![1, 3]]);
-    // Nothing goes with a task.
-    assert_eq!(waves(&[left(1), delete(ObjectKind::Task, "00T1")]), [vec![0, 1]]);
 }
 
 #[test]

@@ -10,9 +10,9 @@ use unicrm_core::{
 
 use super::Writer;
 use super::outcome::no_such_record;
-use super::plan::{Job, Work};
+use super::plan::{Job, Subject, Work};
 use super::present::unquoted;
-use crate::api::{LeadConvert, SalesforceId};
+use crate::api::{LeadConvert, SalesforceId, is_xml_text};
 use crate::objects::{Encoded, Intent, MapContext, to_remote};
 use crate::read::source::Source;
 use crate::read::{Needs, Reader};
@@ -57,7 +57,7 @@ impl Writer {
         let mut needs = Needs::default();
         for (row, operation) in rows.iter().filter_map(|row| Some((*row, operations.get(*row)?))) {
             let known =
-                |kind, id: &RemoteId| own_id(kind, id).ok_or_else(|| no_such_record(kind, id.as_str()));
+                |kind, id: &RemoteId| own_id(kind, id).ok_or_else(|| no_such_record(&kind, id.as_str()));
             let target = match operation {
                 WriteOperation::Create { .. } => Ok(Target::New),
                 WriteOperation::Update { remote_id, record } => {
@@ -156,7 +156,11 @@ fn encode_all(
             let errors = std::mem::take(&mut encoded.errors);
             let error =
                 errors.into_iter().fold(error, |error, field| error.with_field(field.pointer, field.message));
-            out.done.push((draft.row, Outcome::failed(error).with_warnings(encoded.warnings)));
+            let mut outcome = Outcome::failed(error).with_warnings(encoded.warnings);
+            if let Work::Update { id } = work {
+                outcome = outcome.with_remote_id(id);
+            }
+            out.done.push((draft.row, outcome));
             continue;
         }
         if let (Work::Update { id }, true) = (&work, encoded.is_unchanged()) {
@@ -164,7 +168,8 @@ fn encode_all(
             out.done.push((draft.row, outcome.with_warnings(encoded.warnings)));
             continue;
         }
-        out.jobs.push(Job { row: draft.row, kind, work, encoded, untie: Vec::new(), resent: None });
+        let subject = Subject::Object(kind);
+        out.jobs.push(Job { row: draft.row, subject, work, encoded, untie: Vec::new(), resent: None });
     }
 }
 
@@ -194,12 +199,19 @@ fn deletion(row: usize, kind: ObjectKind, id: String) -> Job {
 }
 
 fn bare(row: usize, kind: ObjectKind, work: Work) -> Job {
-    Job { row, kind, work, encoded: Encoded::default(), untie: Vec::new(), resent: None }
+    Job {
+        row,
+        subject: Subject::Object(kind),
+        work,
+        encoded: Encoded::default(),
+        untie: Vec::new(),
+        resent: None,
+    }
 }
 
 fn conversion(convert: &ConvertLead, context: &MapContext) -> Result<LeadConvert, Error> {
     let lead = own_id(ObjectKind::Lead, &convert.remote_id)
-        .ok_or_else(|| no_such_record(ObjectKind::Lead, convert.remote_id.as_str()))?;
+        .ok_or_else(|| no_such_record(&ObjectKind::Lead, convert.remote_id.as_str()))?;
     let mut error = Error::new(ErrorKind::InvalidRequest, "the lead cannot be converted like this");
     let mut id = |pointer: &str, kind: ObjectKind, given: Option<&RemoteId>| {
         let given = given?;
@@ -224,6 +236,14 @@ fn conversion(convert: &ConvertLead, context: &MapContext) -> Result<LeadConvert
             error = error.with_field(pointer, "the reference has no remote id");
         }
     }
+    for (pointer, text) in
+        [("/opportunity_name", &convert.opportunity_name), ("/converted_status", &convert.converted_status)]
+    {
+        if text.as_ref().is_some_and(|text| !is_xml_text(text)) {
+            error =
+                error.with_field(pointer, "the text holds control characters, which no conversion can carry");
+        }
+    }
     let converted = context.org.lead_statuses.iter().filter(|status| status.is_converted);
     let first = converted.min_by_key(|status| status.sort_order).map(|status| status.api_name.clone());
     let Some(status) = convert.converted_status.clone().or(first) else {
@@ -239,13 +259,12 @@ fn conversion(convert: &ConvertLead, context: &MapContext) -> Result<LeadConvert
 
 /// The long form of an id that can be one of this object.
 fn own_id(kind: ObjectKind, id: &RemoteId) -> Option<String> {
-    let id = SalesforceId::parse(id.as_str())?;
-    let fits = |source: &Source| source.key_prefix() == Some(id.key_prefix());
-    Source::of(kind).iter().any(fits).then(|| id.to_string())
+    let prefixes = Source::of(kind).iter().filter_map(|source| source.key_prefix());
+    SalesforceId::parse_with(id.as_str(), prefixes).map(|id| id.to_string())
 }
 
 /// What the org must say before this patch can be mapped.
-fn need(needs: &mut Needs, patch: &RecordPatch) {
+pub(super) fn need(needs: &mut Needs, patch: &RecordPatch) {
     match patch {
         RecordPatch::Account(_) => needs.sobjects.extend(["Account"]),
         RecordPatch::Contact(_) => needs.sobjects.extend(["Contact"]),

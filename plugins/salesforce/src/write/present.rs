@@ -1,5 +1,5 @@
-//! What the org holds now, as far as it decides what is written: the records that keys stand for, records as they are, the
-//! accounts of opportunities, and the rows of junction objects that are to go.
+//! What the org holds now, as far as it decides what is written: records as they are, the accounts of opportunities, and the
+//! rows of junction objects that are to go.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -15,122 +15,15 @@ use super::Writer;
 use super::outcome::no_such_record;
 use super::plan::{Job, Tie, Work};
 use super::prepare::{Draft, Prepared, Target, depends_on_present};
-use crate::api::{Condition, FieldType, Literal, QueryOptions, QueryPage, SalesforceId, Soql, widened};
-use crate::objects::{Intent, MapContext, to_remote};
+use crate::api::{QueryPage, SalesforceId, widened};
+use crate::objects::MapContext;
 use crate::read::Reader;
-use crate::read::small::{all_pages, related};
+use crate::read::small::related;
 
-/// Rows of a query by ids or keys.
+/// Rows of a query by ids.
 const CHUNK: usize = 200;
 
-/// The records that have each value of a key.
-type IdsByKey<'v> = HashMap<&'v str, Vec<String>>;
-
 impl Writer {
-    /// Finds the records that keys stand for.
-    pub(super) async fn find_keys<'o>(
-        &self,
-        usage: &mut Usage,
-        drafts: Vec<Draft<'o>>,
-        context: &MapContext,
-        out: &mut Prepared,
-    ) -> Vec<Draft<'o>> {
-        let mut asked: BTreeMap<(&'static str, &'o str), Vec<&'o str>> = BTreeMap::new();
-        let sobject = |draft: &Draft<'_>| to_remote(draft.patch, Intent::Create, context).sobject;
-        for draft in &drafts {
-            if let Target::Keyed(key, value) = draft.target {
-                asked.entry((sobject(draft), key)).or_default().push(value);
-            }
-        }
-        let mut found: HashMap<(&'static str, &'o str), Result<IdsByKey<'o>, Error>> = HashMap::new();
-        for ((sobject, key), values) in asked {
-            found.insert((sobject, key), self.ids_by_key(usage, sobject, key, &values).await);
-        }
-        let mut kept = Vec::with_capacity(drafts.len());
-        for mut draft in drafts {
-            if let Target::Keyed(key, value) = draft.target {
-                let ids = match found.get(&(sobject(&draft), key)) {
-                    Some(Ok(found)) => found.get(value).map(Vec::as_slice).unwrap_or_default(),
-                    Some(Err(error)) => {
-                        out.done.push((draft.row, Outcome::failed(error.clone())));
-                        continue;
-                    }
-                    None => &[],
-                };
-                match ids {
-                    [] => {}
-                    [one] => draft.target = Target::Known(one.clone()),
-                    several => {
-                        let message = format!("{key} {value:?} fits several records");
-                        let error = Error::new(ErrorKind::Conflict, message)
-                            .with_remote_code("DUPLICATE_EXTERNAL_ID")
-                            .with_advice("Name the record by its id, or give the key to one record only.");
-                        let outcome =
-                            Outcome::failed(error).with_candidates(several.iter().map(String::as_str));
-                        out.done.push((draft.row, outcome));
-                        continue;
-                    }
-                }
-            }
-            kept.push(draft);
-        }
-        kept
-    }
-
-    /// The live records that have these values in a key field.
-    async fn ids_by_key<'v>(
-        &self,
-        usage: &mut Usage,
-        sobject: &'static str,
-        key: &str,
-        values: &[&'v str],
-    ) -> Result<IdsByKey<'v>, Error> {
-        let refuse = |message: String| {
-            Error::new(ErrorKind::InvalidRequest, message.clone()).with_field("/key/field", message)
-        };
-        let describe = self.client.describe(usage, sobject).await?;
-        let field = describe
-            .field(key)
-            .ok_or_else(|| refuse(format!("{sobject} has no field {key} that this user may see")))?;
-        if !(field.external_id || field.id_lookup) || field.field_type == FieldType::Id {
-            return Err(refuse(format!(
-                "{sobject}.{key} is no key: name a field that is marked as External ID"
-            )));
-        }
-        let is_number = matches!(field.field_type, FieldType::Double | FieldType::Int | FieldType::Long);
-        let literal = |value: &&str| {
-            if !is_number {
-                return Ok(Literal::text(*value));
-            }
-            value.parse().map(Literal::Number).map_err(|_| {
-                Error::new(ErrorKind::InvalidRequest, format!("{value:?} is not a number"))
-                    .with_field("/key/value", format!("{sobject}.{key} holds numbers, and {value:?} is none"))
-            })
-        };
-        let mut found: HashMap<String, Vec<String>> = HashMap::new();
-        for chunk in values.chunks(CHUNK) {
-            let listed = chunk.iter().map(literal).collect::<Result<Vec<_>, _>>()?;
-            let soql =
-                Soql::select(sobject).fields(["Id", &field.name]).filter(Condition::in_(&field.name, listed));
-            let options = QueryOptions { all_rows: false, batch_size: None };
-            for page in all_pages(&self.client, usage, &soql, options).await? {
-                for row in page.rows() {
-                    let id = text_cell(row, "Id");
-                    let value = cell(row, &field.name).map(|raw| unquoted(raw.get()).into_owned());
-                    if let (Some(id), Some(value)) = (id, value) {
-                        found
-                            .entry(normal_key(&value, is_number))
-                            .or_default()
-                            .push(widened(&id).into_owned());
-                    }
-                }
-            }
-        }
-        let of =
-            |value: &&'v str| (*value, found.get(&normal_key(value, is_number)).cloned().unwrap_or_default());
-        Ok(values.iter().map(of).collect())
-    }
-
     /// Reads the records whose present state decides what is written, and those that `fresh` asks for.
     pub(super) async fn look<'o>(
         &self,
@@ -326,7 +219,7 @@ fn gone(kind: ObjectKind, id: &str, reason: &GoneReason) -> Outcome {
                 .with_remote_code("ENTITY_IS_DELETED");
             Outcome::failed(error)
         }
-        _ => Outcome::failed(no_such_record(kind, id)),
+        _ => Outcome::failed(no_such_record(&kind, id)),
     };
     outcome.with_remote_id(id)
 }
@@ -374,13 +267,5 @@ pub(super) fn unquoted(json: &str) -> Cow<'_, str> {
     match serde_json::from_str::<String>(json) {
         Ok(text) => Cow::Owned(text),
         Err(_) => Cow::Borrowed(json),
-    }
-}
-
-/// A key as Salesforce compares it: text without regard to case, numbers by their value.
-fn normal_key(value: &str, is_number: bool) -> String {
-    match value.parse::<rust_decimal::Decimal>() {
-        Ok(number) if is_number => number.normalize().to_string(),
-        _ => value.trim().to_lowercase(),
     }
 }

@@ -7,7 +7,7 @@ use unicrm_core::{Error, ErrorKind, ObjectKind, Outcome, Usage};
 
 use super::Writer;
 use super::outcome::id_of;
-use super::plan::Job;
+use super::plan::{Job, Subject};
 use super::prepare::{Draft, Prepared, Target};
 use super::present::text_cell;
 use crate::api::{QueryPage, widened};
@@ -78,7 +78,10 @@ fn named<'d>(draft: &'d Draft<'_>) -> Option<(ObjectKind, &'d str)> {
 
 /// The row that a deletion names, if it is one of the shared object.
 fn deleted(job: &Job) -> Option<(ObjectKind, &str)> {
-    shared(job.kind, id_of(&job.work)?)
+    match job.subject {
+        Subject::Object(kind) => shared(kind, id_of(&job.work)?),
+        Subject::Class(_) => None,
+    }
 }
 
 fn shared(kind: ObjectKind, id: &str) -> Option<(ObjectKind, &str)> {

@@ -26,6 +26,12 @@ fn jobs(linked: &Linked, method: &str) -> usize {
     log.iter().filter(|entry| entry.resource == Resource::BulkQuery && entry.method == method).count()
 }
 
+/// Requests for a list of a job's pages.
+fn lists(linked: &Linked) -> usize {
+    let log = linked.emulator.log().entries();
+    log.iter().filter(|entry| entry.path.ends_with("/resultPages")).count()
+}
+
 /// Reads the contacts to their end.
 async fn contacts(provider: &dyn Provider) -> Shown {
     read(provider, ReadPart::all(ObjectKind::Contact)).await.expect("all contacts")
@@ -89,6 +95,10 @@ async fn result_life() {
         shown.assert_whole(ObjectKind::Contact, &expected);
         assert_eq!(shown.rows, expected.live.len() + expected.deleted.len(), "no row came twice");
         assert_eq!(jobs(&linked, "POST"), 1, "one job for all processes");
+        // What one process has learned of the job, no other one asks for.
+        let states = linked.emulator.log().count(Resource::BulkStatus).requests;
+        assert!(states <= 2, "its state was asked for {states} times");
+        assert_eq!(lists(&linked), shown.rows.div_ceil(100).div_ceil(5), "each list is read once");
     }
 }
 

@@ -202,6 +202,30 @@ async fn where_jobs_are_refused_collections_take_their_place() {
     }
 }
 
+/// What passes, or concerns every call, says nothing of Bulk.
+#[tokio::test]
+async fn a_refusal_that_passes_does_not_turn_jobs_off() {
+    let refused = |code: &str| Fault::Error { status: 403, code: code.to_owned(), message: "no".to_owned() };
+    for fault in [
+        Fault::TotalRequests,
+        Fault::ConcurrentRequests,
+        Fault::TooManyRequests { retry_after: None },
+        Fault::TransactionSecurity,
+        refused("API_DISABLED_FOR_ORG"),
+        refused("INVALID_OPERATION_WITH_EXPIRED_PASSWORD"),
+    ] {
+        let linked = empty().await;
+        let provider = loading(&linked).await;
+        linked.emulator.faults().add(FaultRule::new(Resource::BulkIngest, fault.clone()).forever());
+        write(&*provider, contacts(25)).await;
+        assert!(linked.emulator.faults().struck() > 0, "{fault:?}");
+        linked.emulator.faults().clear();
+        let (jobs, _) = ways(&linked);
+        assert!(write(&*provider, contacts(25)).await.iter().all(Outcome::is_done), "{fault:?}");
+        assert_eq!(ways(&linked).0, jobs + 1, "{fault:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_job_that_fails_leaves_its_rows_to_collections() {
     let linked = empty().await;
@@ -265,6 +289,45 @@ async fn a_job_that_nobody_can_ask_leaves_its_rows_in_doubt_and_is_named() {
         assert_eq!(error.retry(), Retry::Reconcile);
     }
     assert_eq!(linked.org().count("Contact").await.unwrap(), 25, "nothing is sent twice");
+}
+
+/// Asking on would only pass the time.
+#[tokio::test]
+async fn a_job_that_may_not_be_asked_is_asked_once() {
+    for (status, code) in [(404, "NOT_FOUND"), (403, "INSUFFICIENT_ACCESS")] {
+        let linked = empty().await;
+        let provider = loading(&linked).await;
+        let refused = Fault::Error { status, code: code.to_owned(), message: "not for you".to_owned() };
+        linked.emulator.faults().add(FaultRule::new(Resource::BulkStatus, refused).forever());
+        for outcome in write(&*provider, contacts(25)).await {
+            let OutcomeStatus::InDoubt { error, .. } = &outcome.status else { panic!("{outcome:?}") };
+            assert!(error.message().contains("not for you"), "{error:?}");
+        }
+        let entries = linked.emulator.log().entries();
+        let asked = entries.iter().filter(|entry| entry.resource == Resource::BulkStatus).count();
+        assert_eq!(asked, 1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn results_may_be_larger_than_any_other_answer() {
+    let linked = empty().await;
+    let config = r#""flow":"client-credentials","limits":{"bulk_write_rows":20,"answer_megabytes":1}"#;
+    let provider = linked.connect_with(config).await.unwrap();
+    let row = |row: usize| {
+        let text = json!([{"remote_field_class": "Contact.Description", "value": "x".repeat(30_000)}]);
+        create(ObjectKind::Contact, json!({"last_name": format!("Row {row}"), "remote_fields": text}))
+    };
+    for fault in [None, Some(Fault::BodyCut { chunked: true }), Some(Fault::BodyCut { chunked: false })] {
+        linked.emulator.log().clear();
+        let cut = fault.map(|fault| FaultRule::new(Resource::BulkResults, fault));
+        cut.into_iter().for_each(|rule| linked.emulator.faults().add(rule));
+        let outcomes = write(&*provider, (0..60).map(row).collect()).await;
+        let ids: BTreeSet<String> = outcomes.iter().map(created).collect();
+        assert_eq!(ids.len(), 60);
+        assert_eq!(ways(&linked), (1, 0));
+    }
+    assert_eq!(linked.org().count("Contact").await.unwrap(), 180);
 }
 
 #[tokio::test]

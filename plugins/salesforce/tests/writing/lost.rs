@@ -135,12 +135,30 @@ async fn what_cannot_be_found_is_in_doubt_and_not_repeated() {
 async fn what_the_server_itself_gave_up_is_sent_again() {
     let linked = empty().await;
     let provider = practised(&linked).await;
-    for fault in [Fault::ServerUnavailable, Fault::UnknownException, Fault::MaintenancePage] {
+    for fault in [Fault::ServerUnavailable, Fault::UnknownException, Fault::ServerUnavailablePage] {
         linked.emulator.faults().add(FaultRule::new(Resource::Composite, fault.clone()));
         let outcome = one(&*provider, create(ObjectKind::Contact, json!({"last_name": "Feig"}))).await;
         created(&outcome);
     }
     assert_eq!(linked.org().count("Contact").await.unwrap(), 3);
+}
+
+/// A gateway that gives up waiting answers as well, and what is behind it goes on.
+#[tokio::test]
+async fn what_a_gateway_gave_up_is_in_doubt() {
+    let of_gateway = |status: u16| Fault::Error {
+        status,
+        code: "GATEWAY".to_owned(),
+        message: "the server did not answer".to_owned(),
+    };
+    for fault in [of_gateway(502), of_gateway(504), Fault::MaintenancePage] {
+        let linked = empty().await;
+        let provider = practised(&linked).await;
+        linked.emulator.faults().add(FaultRule::new(Resource::Composite, fault.clone()));
+        let outcome = one(&*provider, create(ObjectKind::Contact, json!({"last_name": "Feig"}))).await;
+        assert!(matches!(outcome.status, OutcomeStatus::InDoubt { .. }), "{fault:?}: {outcome:?}");
+        assert_eq!(linked.org().count("Contact").await.unwrap(), 0, "{fault:?}: it is not sent again");
+    }
 }
 
 #[tokio::test]
@@ -205,6 +223,29 @@ async fn a_conversion_takes_place_once() {
     }
 }
 
+/// The fault of a conversion that was not begun is no lost answer, although it comes with status 500.
+#[tokio::test]
+async fn a_conversion_that_the_quota_stops_is_not_in_doubt() {
+    let linked = empty().await;
+    let org = linked.org();
+    let provider = practised(&linked).await;
+    let lead = org.create("Lead", json!({"LastName": "Feig", "Company": "K-LINK"})).await.unwrap();
+    let mut convert = ConvertLead::new(lead.as_str());
+    convert.converted_status = Some("Closed - Converted".to_owned());
+    org.set_daily_api_requests(0);
+    let outcome = one(&*provider, WriteOperation::Convert(convert.clone())).await;
+    let error = outcome.error().unwrap_or_else(|| panic!("{outcome:?}"));
+    assert!(matches!(outcome.status, OutcomeStatus::Failed(_)), "{outcome:?}");
+    assert_eq!(error.kind(), unicrm_core::ErrorKind::QuotaExhausted, "{error:?}");
+    assert!(
+        linked.emulator.log().entries().iter().any(|entry| entry.resource == Resource::Soap),
+        "the conversion itself was refused"
+    );
+    org.set_daily_api_requests(100_000);
+    let outcome = one(&*provider, WriteOperation::Convert(convert)).await;
+    assert!(matches!(outcome.status, OutcomeStatus::Converted { .. }), "{outcome:?}");
+}
+
 #[tokio::test]
 async fn an_update_with_ties_is_finished_and_not_doubled() {
     for fault in [Fault::AnswerLost, Fault::ConnectionClosed] {
@@ -228,9 +269,13 @@ async fn an_update_with_ties_is_finished_and_not_doubled() {
 
 /// Nobody can look while this lasts.
 fn blind(linked: &Linked) {
+    blind_for(linked, 3);
+}
+
+fn blind_for(linked: &Linked, looks: u64) {
     let fault =
         Fault::Error { status: 400, code: "MALFORMED_QUERY".to_owned(), message: "not now".to_owned() };
-    linked.emulator.faults().add(FaultRule::new(Resource::Query, fault).on_object("Contact").times(3));
+    linked.emulator.faults().add(FaultRule::new(Resource::Query, fault).on_object("Contact").times(looks));
 }
 
 #[tokio::test]
@@ -240,14 +285,82 @@ async fn a_row_that_meets_its_own_value_is_made_once() {
     (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
     linked.org().add_field("Contact", field).await.unwrap();
     let provider = practised(&linked).await;
-    let key = json!([{"remote_field_class": "Contact.ErpId__c", "value": "4711"}]);
     cut(&linked, Resource::Composite, 0);
     blind(&linked);
-    let outcome =
-        one(&*provider, create(ObjectKind::Contact, json!({"last_name": "Feig", "remote_fields": key})))
-            .await;
-    let id = created(&outcome);
-    assert_eq!(text(&linked.org(), "Contact", &id, "ErpId__c").await.as_deref(), Some("4711"));
+    linked.emulator.log().clear();
+    let row = |key: u32| {
+        let key = json!([{"remote_field_class": "Contact.ErpId__c", "value": key.to_string()}]);
+        create(ObjectKind::Contact, json!({"last_name": "Feig", "remote_fields": key}))
+    };
+    let outcomes = write(&*provider, (0..5).map(row).collect()).await;
+    for (key, outcome) in outcomes.iter().enumerate() {
+        let id = created(outcome);
+        assert_eq!(text(&linked.org(), "Contact", &id, "ErpId__c").await, Some(key.to_string()));
+    }
+    assert_eq!(linked.org().count("Contact").await.unwrap(), 5);
+    let entries = linked.emulator.log().entries();
+    let looks = entries.iter().filter(|entry| entry.resource == Resource::Query).count();
+    assert_eq!(looks, 3 + 1, "three that were refused, and one for all rows");
+}
+
+/// What the last attempt is told says nothing of those before it.
+#[tokio::test]
+async fn a_clean_refusal_after_a_lost_answer_is_no_failure() {
+    for refusal in [Fault::TotalRequests, Fault::SessionRejected, Fault::ApiDisabledForOrg] {
+        let linked = empty().await;
+        let org = linked.org();
+        super::add_key(&org, "Contact", FieldType::String).await;
+        let provider = practised(&linked).await;
+        cut(&linked, Resource::Composite, 0);
+        linked.emulator.faults().add(FaultRule::new(Resource::Composite, refusal.clone()).after(1).forever());
+        let record = super::patch(ObjectKind::Contact, json!({"last_name": "Feig"}));
+        let key = unicrm_core::ExternalKey::new("ErpId__c", "4711");
+        let outcome = one(&*provider, WriteOperation::upsert(key, record)).await;
+        assert!(matches!(outcome.status, OutcomeStatus::InDoubt { .. }), "{refusal:?}: {outcome:?}");
+        assert_eq!(org.count("Contact").await.unwrap(), 1, "{refusal:?}");
+    }
+}
+
+/// A row is sent again since it cannot be made twice: if that is refused, the first time still counts.
+#[tokio::test]
+async fn a_row_whose_second_sending_is_refused_is_looked_for_again() {
+    for (first, made) in [(Fault::AnswerLost, 1), (Fault::ConnectionClosed, 0)] {
+        let linked = empty().await;
+        let mut field = FieldSchema::new("ErpId__c", FieldType::String);
+        (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
+        linked.org().add_field("Contact", field).await.unwrap();
+        let provider = practised(&linked).await;
+        let key = json!([{"remote_field_class": "Contact.ErpId__c", "value": "4711"}]);
+        let faults = linked.emulator.faults();
+        faults.add(FaultRule::new(Resource::Composite, first.clone()));
+        faults.add(FaultRule::new(Resource::Composite, Fault::ApiDisabledForOrg).after(1).forever());
+        blind(&linked);
+        let record = json!({"last_name": "Feig", "remote_fields": key});
+        let outcome = one(&*provider, create(ObjectKind::Contact, record)).await;
+        if made == 1 {
+            created(&outcome);
+        } else {
+            assert!(matches!(outcome.status, OutcomeStatus::InDoubt { .. }), "{first:?}: {outcome:?}");
+        }
+        assert_eq!(linked.org().count("Contact").await.unwrap(), made, "{first:?}");
+    }
+}
+
+/// The value is taken, perhaps by the row itself, and nobody can tell.
+#[tokio::test]
+async fn a_row_that_meets_a_value_in_the_dark_is_in_doubt() {
+    let linked = empty().await;
+    let mut field = FieldSchema::new("ErpId__c", FieldType::String);
+    (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
+    linked.org().add_field("Contact", field).await.unwrap();
+    let provider = practised(&linked).await;
+    let key = json!([{"remote_field_class": "Contact.ErpId__c", "value": "4711"}]);
+    cut(&linked, Resource::Composite, 0);
+    blind_for(&linked, 4);
+    let record = json!({"last_name": "Feig", "remote_fields": key});
+    let outcome = one(&*provider, create(ObjectKind::Contact, record)).await;
+    let OutcomeStatus::InDoubt { error, .. } = &outcome.status else { panic!("{outcome:?}") };
+    assert!(error.message().contains("ErpId__c"), "{error:?}");
     assert_eq!(linked.org().count("Contact").await.unwrap(), 1);
 }
 

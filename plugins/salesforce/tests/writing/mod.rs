@@ -5,6 +5,7 @@ mod fault_rows;
 mod faults;
 mod gaps;
 mod lost;
+mod order;
 mod random;
 mod rows;
 mod seed;
@@ -286,6 +287,10 @@ async fn leads_are_converted() {
     lonely.contact = Some(Ref::by_remote_id("003000000000001AAA"));
     let refused = one(&*provider, WriteOperation::Convert(lonely)).await;
     assert_eq!(refused.error().unwrap().fields()[0].pointer, "/account");
+    let mut unreadable = ConvertLead::new(ids[1].as_str());
+    unreadable.opportunity_name = Some("Deal\u{1}".to_owned());
+    let refused = one(&*provider, WriteOperation::Convert(unreadable)).await;
+    assert_eq!(refused.error().unwrap().fields()[0].pointer, "/opportunity_name");
 }
 
 #[tokio::test]

@@ -5,17 +5,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use csv_core::ReadRecordResult;
-
 use super::number;
+use crate::api::lines::Lines;
 use crate::api::query::QueryPage;
 use crate::api::{Describe, FieldType};
 use crate::error::Fault;
-
-/// No row is larger: the longest text of Salesforce's has 131,072 characters, and a row has few of those.
-const MAX_ROW: usize = 32 << 20;
-/// Columns that a row can have; an object has at most some hundreds of fields.
-const MAX_COLUMNS: usize = 5_000;
 
 const WHAT: &str = "a page of a job's results";
 
@@ -129,11 +123,7 @@ fn text(cell: &str, out: &mut String) {
 #[derive(Debug)]
 pub(crate) struct Table {
     layout: Arc<Layout>,
-    parser: csv_core::Reader,
-    /// The row under way: its bytes, and where each cell ends.
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-    filled: (usize, usize),
+    lines: Lines,
     columns: Option<Columns>,
     rows: u64,
     /// Rows at the beginning that are not wanted.
@@ -147,10 +137,7 @@ impl Table {
     pub(crate) fn new(layout: Arc<Layout>, skip: u64) -> Self {
         Self {
             layout,
-            parser: csv_core::Reader::new(),
-            bytes: vec![0; 4 << 10],
-            ends: vec![0; 128],
-            filled: (0, 0),
+            lines: Lines::new(WHAT),
             columns: None,
             rows: 0,
             skip,
@@ -180,45 +167,21 @@ impl Table {
     /// Reads bytes until a record more waits; what is left of them is returned. Without bytes, the page is at its end.
     pub(crate) fn read<'b>(&mut self, mut input: &'b [u8]) -> Result<&'b [u8], Fault> {
         loop {
-            let (bytes, ends) = self.filled;
-            let (Some(room), Some(end_room)) = (self.bytes.get_mut(bytes..), self.ends.get_mut(ends..))
-            else {
-                return Err(damaged("a row of it cannot be kept"));
-            };
-            let (result, taken, written, ended) = self.parser.read_record(input, room, end_room);
-            input = input.get(taken..).unwrap_or_default();
-            self.filled = (bytes + written, ends + ended);
-            match result {
-                ReadRecordResult::Record => {
-                    let waiting = self.records.len();
-                    self.row()?;
-                    self.filled = (0, 0);
-                    if self.records.len() > waiting {
-                        return Ok(input);
-                    }
-                }
-                ReadRecordResult::OutputFull if self.bytes.len() < MAX_ROW => {
-                    self.bytes.resize(self.bytes.len() * 2, 0);
-                }
-                ReadRecordResult::OutputEndsFull if self.ends.len() < MAX_COLUMNS => {
-                    self.ends.resize(self.ends.len() * 2, 0);
-                }
-                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
-                    return Err(damaged("a row of it is larger than any of Salesforce's"));
-                }
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => return Ok(input),
+            let (left, whole) = self.lines.read(input)?;
+            input = left;
+            if !whole {
+                return Ok(input);
+            }
+            let waiting = self.records.len();
+            self.row()?;
+            if self.records.len() > waiting {
+                return Ok(input);
             }
         }
     }
 
     fn row(&mut self) -> Result<(), Fault> {
-        let (bytes, ends) = self.filled;
-        let line = self.bytes.get(..bytes).unwrap_or_default();
-        let line = simdutf8::basic::from_utf8(line).map_err(|_| damaged("it is not UTF-8"))?;
-        let ends = self.ends.get(..ends).unwrap_or_default();
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        let cells: Option<Vec<&str>> = starts.zip(ends).map(|(start, end)| line.get(start..*end)).collect();
-        let cells = cells.ok_or_else(|| damaged("it is not UTF-8"))?;
+        let cells = self.lines.cells()?;
         let Some(columns) = &self.columns else {
             self.columns = Some(self.layout.columns(&cells)?);
             return Ok(());

@@ -30,7 +30,12 @@ async fn a_query_is_escaped_and_its_page_is_counted() {
     let (client, mut usage) = client_of(&server).await;
     let options = QueryOptions { all_rows: true, batch_size: Some(5) };
     let page = client.query(&mut usage, &soql(), options).await.unwrap();
-    assert_eq!(page.server_time, Some("2021-04-13T11:33:05Z".parse().unwrap()));
+    let dated: jiff::Timestamp = "2021-04-13T11:33:05Z".parse().unwrap();
+    assert!(
+        page.server_time.is_some_and(|began| began <= dated),
+        "what changed meanwhile may not be on the page"
+    );
+    assert!(client.now() >= dated && client.now() < dated + jiff::SignedDuration::from_hours(1));
     assert_eq!(usage.quota, Some(Quota { used: 18, limit: 15_000 }));
     let call = &server.calls()[0];
     assert_eq!(
@@ -227,4 +232,14 @@ async fn deleted_records_of_a_span_and_bytes() {
     assert_eq!(bytes, "<b>note</b>");
     assert_eq!(server.calls()[1].path, "/services/data/v66.0/sobjects/ContentNote/069/Content");
     assert!(client.blob(&mut usage, "/sobjects/ContentNote/069/Content", 5).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_stands_in_the_way_is_not_the_body_of_a_note() {
+    let html = |body| with(200, &[("content-type", "text/html; charset=utf-8")], body);
+    let login = html("\n<!DocType HTML><title>Login</title>");
+    let server = Server::answering([page(200), login, html("<p>note</p>")]);
+    let (client, mut usage) = client_of(&server).await;
+    let body = client.blob(&mut usage, "/sobjects/ContentNote/069/Content", 100).await.unwrap();
+    assert_eq!((body, usage.retries), ("<p>note</p>".into(), 2));
 }

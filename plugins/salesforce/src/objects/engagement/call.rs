@@ -156,14 +156,12 @@ pub(super) fn write(w: &mut Writer<'_>, patch: &EngagementPatch, before: Option<
     if let Some(asked) =
         w.asked(&patch.direction).filter(|asked| before.is_none_or(|b| b.direction.as_ref() != *asked))
     {
-        match (asked, asked.and_then(call_type)) {
-            _ if !call && w.is_seed() => {}
+        match asked.and_then(call_type) {
             _ if !call => {
                 w.warn("/direction", "read_only", "the direction of an e-mail follows from its message")
             }
-            (Some(_), None) if !w.is_seed() => w.refuse("/direction", "a call is INBOUND or OUTBOUND"),
-            (_, None) if w.is_seed() => {}
-            (_, call_type) => w.put_text("/direction", "CallType", call_type),
+            None if asked.is_some() => w.refuse("/direction", "a call is INBOUND or OUTBOUND"),
+            call_type => w.put_text("/direction", "CallType", call_type),
         }
     }
     let asked_start = w.asked(&patch.start_time).map(Option::<&Timestamp>::copied);
@@ -217,12 +215,9 @@ pub(super) fn write(w: &mut Writer<'_>, patch: &EngagementPatch, before: Option<
 pub(super) fn complete(remote: &mut RemoteRecord, task: &Engagement, cx: &MapContext) {
     let call = remote.get("TaskSubtype").and_then(Json::to_text).as_deref() == Some("Call");
     let exact = |field| cx.has_field("Task", field);
-    if !call && task.direction.is_some() {
+    if let Some(direction) = task.direction.as_ref().and_then(call_type).filter(|_| !call) {
         let mut message = RemoteRecord { sobject: "EmailMessage", ..RemoteRecord::default() };
-        message.set_flag(
-            "Incoming",
-            task.direction.as_ref().map(|direction| call_type(direction) == Some("Inbound")),
-        );
+        message.set_flag("Incoming", Some(direction == "Inbound"));
         message.set_instant("MessageDate", task.end_time.filter(|_| !exact(END_TIME_FIELD)));
         remote.related.push(message);
     }

@@ -83,7 +83,7 @@ fn times(row: &EventRow<'_>) -> Result<(Option<Timestamp>, Option<Timestamp>), W
 
 /// Writes the times, both together: Salesforce refuses a start that does not fit the end that it holds.
 pub(super) fn write(w: &mut Writer<'_>, patch: &EngagementPatch, before: Option<&Engagement>) {
-    if matches!(&patch.direction, Patch::Set(_)) && !w.is_seed() {
+    if matches!(&patch.direction, Patch::Set(_)) {
         w.refuse("/direction", "a meeting has no direction: leave it out");
     }
     let asked_start = w.asked(&patch.start_time).map(Option::<&Timestamp>::copied);

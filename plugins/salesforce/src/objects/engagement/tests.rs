@@ -8,6 +8,8 @@ use crate::objects::tests::{
 use crate::objects::{Extras, MapContext};
 use crate::read::source::Source;
 
+mod seed;
+
 const EVENT: &str = "00U6g00000D3CNyEAN";
 const TASK: &str = "00T6g00000D3CNyEAN";
 
@@ -200,6 +202,13 @@ fn the_times_of_an_event_are_written_together() {
             "Event.IsAllDayEvent = false\nEvent.StartDateTime = \"2022-02-10T00:00:00.000Z\"\n\
              Event.EndDateTime = \"2022-02-10T12:00:00.000Z\"\n",
         ),
+        // An event may take no time, and then it does not last all day.
+        (
+            days(),
+            r#"{"end_time":"2022-02-10T00:00:00Z"}"#,
+            "Event.IsAllDayEvent = false\nEvent.StartDateTime = \"2022-02-10T00:00:00.000Z\"\n\
+             Event.EndDateTime = \"2022-02-10T00:00:00.000Z\"\n",
+        ),
         (
             timed(),
             r#"{"direction":"INBOUND"}"#,
@@ -322,6 +331,9 @@ fn a_call_has_a_direction_and_an_email_gets_it_from_its_message() {
         assert_eq!(record.get("direction").map(|direction| direction.to_string()).as_deref(), expected);
         assert_eq!(record.get("content").map(|content| content.to_string()).as_deref(), Some("d"));
     }
+    // A query may answer the message within the row.
+    let within = task(r#""TaskSubtype":"Email","EmailMessage":{"Incoming":true,"TextBody":"t"}"#);
+    assert_eq!((direction(&within).as_deref(), within.content.as_deref()), (Some("INBOUND"), Some("t")));
     for message in ["{\"Incoming\":1}", "[]", "{\"MessageDate\":\"x\"}"] {
         assert_eq!(email(message).expect_err(message).field, Some("EmailMessage"), "{message}");
     }
@@ -370,6 +382,10 @@ fn one_contact_has_a_place_and_more_where_activities_are_shared() {
         update(pair(), engagement(&format!("{{\"contacts\":[{ONE}]}}")), &shared()),
         format!("EventRelation + [] - [\"{two}\"]\n")
     );
+    // Whoever writes back what was read changes nothing and is told nothing; a new activity has nobody to part with.
+    assert_eq!(update(pair(), engagement(&both), &cx()), "");
+    let alone = r#"{"engagement_type":{"remote_id":"Event"},"contacts":[]}"#;
+    assert_eq!(create(engagement(alone), &shared()), "");
     let swapped = format!("{{\"contacts\":[{{\"remote_id\":\"{two}\"}},{ONE}]}}");
     let lines = format!("Event.WhoId = \"{two}\"\nEventRelation + [\"0036g00000BdtE7AAJ\"] - [\"{two}\"]\n");
     assert_eq!(update(pair(), engagement(&swapped), &shared()), lines);

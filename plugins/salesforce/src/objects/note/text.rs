@@ -62,7 +62,7 @@ pub(super) fn html_of(text: &str) -> String {
     html
 }
 
-/// The text that HTML shows: tags go, breaks and ends of blocks are line breaks, character references are characters.
+/// The text that HTML shows: tags go, breaks and both ends of blocks are line breaks, character references are characters.
 pub(super) fn text_of(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;
@@ -98,12 +98,11 @@ fn tag(from: &str, text: &mut String) -> usize {
         .take_while(char::is_ascii_alphanumeric)
         .map(|letter| letter.to_ascii_lowercase())
         .collect();
-    let closes = inner.starts_with('/');
     match name.as_str() {
         "br" => text.push('\n'),
         "p" | "div" | "li" | "ul" | "ol" | "tr" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "blockquote"
         | "pre"
-            if closes && !text.is_empty() && !text.ends_with('\n') =>
+            if !text.ends_with('\n') =>
         {
             text.push('\n');
         }
@@ -148,7 +147,7 @@ fn character_reference(from: &str, text: &mut String) -> usize {
 
 /// Line breaks and tabs of the source are one space at most; gives their length.
 fn white_space(from: &str, text: &mut String) -> usize {
-    if !text.is_empty() && !text.ends_with(char::is_whitespace) {
+    if !text.ends_with(char::is_whitespace) {
         text.push(' ');
     }
     from.len() - from.trim_start_matches(['\n', '\r', '\t']).len()
@@ -194,7 +193,9 @@ mod tests {
             ("<p>One<br>Two</p>", "One\nTwo"),
             ("One<br/>\nTwo", "One\nTwo"),
             ("<ul><li>a</li><li>b &amp; c</li></ul>", "a\nb & c"),
-            ("1 &lt; 2 &#39;x&#x27; &nbsp;y", "1 < 2 'x'  y"),
+            ("Fruit<ul><li>apple</li></ul>and <b>no</b> more", "Fruit\napple\nand no more"),
+            ("a<!-- no -->b", "ab"),
+            ("1 &lt; 2 &#39;x&#x27; &apos;y&apos; &nbsp;z", "1 < 2 'x' 'y'  z"),
             ("<!-- no --><b class=\"x\">bold</b> and\n  more", "bold and   more"),
             ("a < b & c &nosuch; &", "a < b & c &nosuch; &"),
             ("<p>cut", "cut"),

@@ -64,7 +64,12 @@ impl Pure {
     fn decode_encode_strictly(&self, record: &Record) {
         laws::decode_encode(self, record);
         let kind = record.kind();
-        let back = self.decode(&self.encode(record).expect("a remote record")).expect("a record");
+        let remote = self.encode(record).expect("a remote record");
+        match kind {
+            ObjectKind::EngagementType => assert_eq!(remote.1.sobject, "EngagementType"),
+            _ => assert!(mapping(kind).remote_objects.contains(&remote.1.sobject), "{:?}", remote.1.sobject),
+        }
+        let back = self.decode(&remote).expect("a record");
         for field in mapping(kind).fields.iter().filter(|field| field.unified != "remote_fields") {
             let expected = laws::normal(field, record.get(field.unified));
             if kind == ObjectKind::Opportunity && field.unified == "status" && expected.is_none() {

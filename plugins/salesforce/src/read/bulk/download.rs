@@ -18,14 +18,14 @@ use crate::error::Fault;
 /// and one that is stored.
 const AT_ONCE: usize = 2;
 /// Bytes after which a piece is complete, however few rows it has.
-const PIECE_BYTES: usize = 2 << 20;
+const PIECE_BYTES: usize = 1 << 20;
 /// The first wait before a page that broke off is asked for again; each further one is twice as long.
 const WAIT: Duration = Duration::from_millis(200);
 /// The longest such wait.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// The pages of one list, from the place of a token on. It lives between two calls of the host; without it, the token is
-/// enough to begin it again.
+/// The pages that the place of a token names. It lives between two calls of the host; without it, the token is enough to
+/// begin it again.
 #[derive(Debug)]
 pub(super) struct Session {
     /// Where it stands: whoever comes with another token begins anew.
@@ -34,49 +34,20 @@ pub(super) struct Session {
     layout: Arc<Layout>,
     /// Rows of a piece.
     rows: usize,
-    waiting: VecDeque<Locator>,
+    /// The first of the place's pages, as they come.
     open: VecDeque<Download>,
-    /// The list after this one.
-    next: Option<Locator>,
-}
-
-/// What comes next.
-#[derive(Debug)]
-pub(super) enum Next {
-    /// Rows.
-    Rows(QueryPage),
-    /// The list is read, and another one follows.
-    List,
-    /// All pages are read.
-    End,
 }
 
 impl Session {
     /// Begins at a place of a complete job.
-    pub(super) async fn begin(
-        client: &Client,
-        usage: &mut Usage,
-        job: &Locator,
-        place: &Place,
-        layout: Layout,
-        rows: usize,
-    ) -> Result<Self, Fault> {
-        let listed = client.bulk_pages(usage, job, place.list.as_ref()).await?;
-        let missing = listed.pages.len() < place.page || (listed.pages.is_empty() && listed.next.is_some());
-        if missing {
-            let why = "it does not name the page that was under way".to_owned();
-            return Err(Fault::Unreadable { what: "the list of a job's results", why, cut: false });
-        }
-        let waiting = listed.pages.into_iter().skip(place.page).collect();
-        Ok(Self {
+    pub(super) fn begin(client: &Client, place: &Place, layout: Layout, rows: usize) -> Self {
+        Self {
             place: place.clone(),
             client: client.clone(),
             layout: Arc::new(layout),
             rows,
-            waiting,
             open: VecDeque::new(),
-            next: listed.next,
-        })
+        }
     }
 
     /// Whether it goes on from this place, with pieces of this size.
@@ -84,27 +55,23 @@ impl Session {
         self.place == *place && self.rows == rows
     }
 
-    /// The next rows, in the order of the job's pages.
-    pub(super) async fn next(&mut self, usage: &mut Usage) -> Result<Next, Fault> {
+    /// The next rows, in the order of the job's pages; none behind the last one.
+    pub(super) async fn next(&mut self, usage: &mut Usage) -> Result<Option<QueryPage>, Fault> {
         loop {
             while self.open.len() < AT_ONCE
-                && let Some(page) = self.waiting.pop_front()
+                && let Some(page) = self.place.pages.get(self.open.len())
             {
                 // Only the page that was under way has rows that were delivered before.
                 let sent = if self.open.is_empty() { self.place.row } else { 0 };
-                self.open.push_back(Download::start(&self.client, page, &self.layout, sent, self.rows));
+                let download = Download::start(&self.client, page.clone(), &self.layout, sent, self.rows);
+                self.open.push_back(download);
             }
-            let Some(download) = self.open.front_mut() else {
-                let Some(next) = self.next.take() else { return Ok(Next::End) };
-                self.place.list = Some(next);
-                self.place.page = 0;
-                return Ok(Next::List);
-            };
+            let Some(download) = self.open.front_mut() else { return Ok(None) };
             match download.pieces.recv().await {
                 Some(Piece::Rows { page, upto, used }) => {
                     usage.add(&used);
                     self.place.row = upto;
-                    return Ok(Next::Rows(page));
+                    return Ok(Some(page));
                 }
                 Some(Piece::End { records, used }) => {
                     usage.add(&used);

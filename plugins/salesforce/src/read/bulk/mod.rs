@@ -6,7 +6,7 @@ mod place;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use unicrm_core::{Error, ReadPart, Row, Usage};
@@ -16,17 +16,19 @@ use super::select::Selection;
 use super::source::Source;
 use super::token::Cursor;
 use super::{Left, Reader, settle_mark};
-use crate::api::{BULK_SINCE, BulkJob, JobState, Layout, Locator};
+use crate::api::{BULK_SINCE, BulkJob, JobState, Layout, Locator, QueryPage};
 use crate::config::BulkUse;
 use crate::error::Fault;
-use download::{Next, Session};
+use crate::shunned::Shunned;
+use download::Session;
+use place::List;
 pub(crate) use place::{Place, Way};
 
 /// From so many rows on a job takes fewer calls than pages of 2,000: ten of those against one to make the job, about five
 /// to ask for its state, one for the list of its pages and two for the pages.
 const PAYS: u64 = 20_000;
 
-/// The longest that one call of the host waits for a job; then it gets a page without rows, and its token is kept.
+/// The longest wait before the state of a job is asked for. The host gets a page without rows, and its token is kept.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The wait before the state of a new job is asked for; each further one is three times as long, up to [`PATIENCE`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -37,10 +39,6 @@ const MAX_POLLS: u32 = 1_000;
 /// Further jobs after one that was aborted or lost.
 const MORE_JOBS: u32 = 1;
 
-/// For this long an object that Bulk refused, or whose job failed, is read by REST at once. Daily limits come back hour by
-/// hour.
-const SHUNNED: Duration = Duration::from_secs(3_600);
-
 /// Rows of a piece, when the host does not say how many it wants: as many as a page of REST has.
 const ROWS: u32 = 2_000;
 
@@ -48,22 +46,13 @@ const ROWS: u32 = 2_000;
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     sessions: Mutex<HashMap<Source, Session>>,
-    /// What Bulk refused in this org and this version, and when.
-    shunned: Mutex<HashMap<Source, Instant>>,
+    /// What Bulk refused, or failed to read: REST reads it at once for a while.
+    shunned: Shunned<Source>,
 }
 
 impl Jobs {
     fn sessions(&self) -> MutexGuard<'_, HashMap<Source, Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn shun(&self, source: Source) {
-        self.shunned.lock().unwrap_or_else(PoisonError::into_inner).insert(source, Instant::now());
-    }
-
-    fn shuns(&self, source: Source) -> bool {
-        let shunned = self.shunned.lock().unwrap_or_else(PoisonError::into_inner);
-        shunned.get(&source).is_some_and(|at| at.elapsed() < SHUNNED)
     }
 }
 
@@ -103,7 +92,7 @@ impl Reader {
         suits
             && self.config.bulk != BulkUse::Never
             && self.client.version() >= BULK_SINCE
-            && !self.jobs.shuns(source)
+            && !self.jobs.shunned.shuns(&source)
     }
 
     /// Whether a reading of all rows begins with a job, without a look at how many there are.
@@ -173,7 +162,7 @@ impl Reader {
                     Nature::Ours => Err(fault.into()),
                     Nature::Refused | Nature::Damaged => {
                         tracing::info!(source = ?cursor.source, %fault, "Bulk does not take the query; REST reads it");
-                        self.jobs.shun(cursor.source);
+                        self.jobs.shunned.shun(cursor.source);
                         Ok(by_rest(cursor))
                     }
                 };
@@ -189,7 +178,7 @@ impl Reader {
         Ok(Left::Later)
     }
 
-    /// Asks for the state of a job until it is complete or the host has waited long enough.
+    /// Waits, and asks for the state of a job.
     async fn await_job(
         &self,
         usage: &mut Usage,
@@ -197,50 +186,40 @@ impl Reader {
         cursor: &mut Cursor,
         mut place: Place,
     ) -> Result<Left, Error> {
-        let mut waited = Duration::ZERO;
-        while waited < PATIENCE {
-            let wait = FIRST_WAIT.saturating_mul(3_u32.saturating_pow(place.polls)).min(PATIENCE);
-            tokio::time::sleep(wait).await;
-            waited += wait;
-            place.polls += 1;
-            let job = match self.client.bulk_job(usage, job).await {
-                Ok(job) => job,
-                Err(fault) => {
-                    return match Nature::of(&fault) {
-                        Nature::Refused => Ok(self.lost(cursor, &place, &fault.to_string())),
-                        Nature::Ours | Nature::Damaged => Err(fault.into()),
-                    };
-                }
-            };
-            if let Some(now) = job.now {
-                self.clock.set(now);
+        let wait = FIRST_WAIT.saturating_mul(3_u32.saturating_pow(place.polls)).min(PATIENCE);
+        tokio::time::sleep(wait).await;
+        place.polls += 1;
+        let job = match self.client.bulk_job(usage, job).await {
+            Ok(job) => job,
+            Err(fault) => {
+                return match Nature::of(&fault) {
+                    Nature::Refused => Ok(self.lost(cursor, &place, &fault.to_string())),
+                    Nature::Ours | Nature::Damaged => Err(fault.into()),
+                };
             }
-            match &job.state {
-                JobState::Complete(total) => {
-                    place.total = Some(*total);
-                    cursor.way = Some(Way::Bulk(place));
-                    return Ok(Left::Rows);
+        };
+        match &job.state {
+            JobState::Complete(total) => place.total = Some(*total),
+            JobState::Failed(why) => {
+                tracing::warn!(source = ?cursor.source, why = %summary(why), "the job failed; REST reads the rest");
+                if !is_about_time(why) {
+                    self.jobs.shunned.shun(cursor.source);
                 }
-                JobState::Failed(why) => {
-                    tracing::warn!(source = ?cursor.source, why = %summary(why), "the job failed; REST reads the rest");
-                    if !is_about_time(why) {
-                        self.jobs.shun(cursor.source);
-                    }
-                    return Ok(by_rest(cursor));
-                }
-                JobState::Aborted => return Ok(self.lost(cursor, &place, "it was aborted")),
-                JobState::Running if is_overdue(&place, &job) => {
-                    tracing::warn!(source = ?cursor.source, "the job does not end; REST reads the rest");
-                    // It may go on at the server; that it is not ended there is no reason to end here.
-                    if let Err(fault) = self.client.abort_bulk_job(usage, &job.path).await {
-                        tracing::debug!(%fault, "the job could not be aborted");
-                    }
-                    self.jobs.shun(cursor.source);
-                    return Ok(by_rest(cursor));
-                }
-                JobState::Running => {}
+                return Ok(by_rest(cursor));
             }
+            JobState::Aborted => return Ok(self.lost(cursor, &place, "it was aborted")),
+            JobState::Running if is_overdue(&place, &job) => {
+                tracing::warn!(source = ?cursor.source, "the job does not end; REST reads the rest");
+                // It may go on at the server; that it is not ended there is no reason to end here.
+                if let Err(fault) = self.client.abort_bulk_job(usage, &job.path).await {
+                    tracing::debug!(%fault, "the job could not be aborted");
+                }
+                self.jobs.shunned.shun(cursor.source);
+                return Ok(by_rest(cursor));
+            }
+            JobState::Running => {}
         }
+        // What was answered is in the host's hands before anything else is asked.
         cursor.way = Some(Way::Bulk(place));
         Ok(Left::Later)
     }
@@ -258,20 +237,25 @@ impl Reader {
         rows: &mut Vec<Row>,
     ) -> Result<Left, Error> {
         let source = cursor.source;
-        match self.piece(usage, part, selection, job, source, &place).await {
-            Ok((Next::Rows(page), place)) => {
+        let next = if place.pages.is_empty() && place.list != List::Read {
+            self.list_pages(usage, job, &place).await.map(|place| (None, place))
+        } else {
+            self.piece(usage, part, selection, job, source, &place).await
+        };
+        match next {
+            Ok((Some(page), place)) => {
                 let fetched = Fetched { page, selection: Arc::clone(selection) };
                 let converted = self.convert(usage, part.shape, &fetched, rows).await?;
                 cursor.incomplete = [cursor.incomplete, converted.incomplete].into_iter().flatten().min();
                 cursor.way = Some(Way::Bulk(place));
                 Ok(Left::Rows)
             }
-            Ok((Next::List, place)) => {
+            Ok((None, place)) if !place.pages.is_empty() || place.list != List::Read => {
                 cursor.way = Some(Way::Bulk(place));
-                Ok(Left::Rows)
+                Ok(Left::Later)
             }
-            Ok((Next::End, place)) if place.done == total => Ok(Left::Nothing),
-            Ok((Next::End, place)) => {
+            Ok((None, place)) if place.done == total => Ok(Left::Nothing),
+            Ok((None, place)) => {
                 let done = place.done;
                 tracing::warn!(
                     ?source,
@@ -279,7 +263,7 @@ impl Reader {
                     total,
                     "the job's pages are not all of it; REST reads it again"
                 );
-                self.jobs.shun(source);
+                self.jobs.shunned.shun(source);
                 Ok(by_rest(cursor))
             }
             Err(fault) => match Nature::of(&fault) {
@@ -287,11 +271,26 @@ impl Reader {
                 Nature::Refused => Ok(self.lost(cursor, &place, &fault.to_string())),
                 Nature::Damaged => {
                     tracing::warn!(?source, %fault, "the job's results cannot be read; REST reads them again");
-                    self.jobs.shun(source);
+                    self.jobs.shunned.shun(source);
                     Ok(by_rest(cursor))
                 }
             },
         }
+    }
+
+    /// The place with the pages that the next list names.
+    async fn list_pages(&self, usage: &mut Usage, job: &Locator, place: &Place) -> Result<Place, Fault> {
+        let at = match &place.list {
+            List::At(at) => Some(at),
+            List::First | List::Read => None,
+        };
+        let listed = self.client.bulk_pages(usage, job, at).await?;
+        if listed.pages.is_empty() && listed.next.is_some() {
+            let why = "it names no page, and another list".to_owned();
+            return Err(Fault::Unreadable { what: "the list of a job's results", why, cut: false });
+        }
+        let list = listed.next.map_or(List::Read, List::At);
+        Ok(Place { pages: listed.pages, list, ..place.clone() })
     }
 
     /// The next piece of a job's results, by the session that stands there or by a new one.
@@ -303,7 +302,7 @@ impl Reader {
         job: &Locator,
         source: Source,
         place: &Place,
-    ) -> Result<(Next, Place), Fault> {
+    ) -> Result<(Option<QueryPage>, Place), Fault> {
         let rows = part.page_size.unwrap_or(ROWS).clamp(1, ROWS) as usize;
         let known = self.jobs.sessions().remove(&source);
         let mut session = match known.filter(|session| session.stands_at(place, rows)) {
@@ -311,12 +310,12 @@ impl Reader {
             None => {
                 let base = job.path().split("/jobs/").next().unwrap_or_default();
                 let layout = Layout::new(base, &selection.describe);
-                Session::begin(&self.client, usage, job, place, layout, rows).await?
+                Session::begin(&self.client, place, layout, rows)
             }
         };
         let next = session.next(usage).await?;
         let place = session.place.clone();
-        if !matches!(next, Next::End | Next::List) {
+        if next.is_some() {
             self.jobs.sessions().insert(source, session);
         }
         Ok((next, place))
@@ -326,7 +325,7 @@ impl Reader {
     fn lost(&self, cursor: &mut Cursor, place: &Place, why: &str) -> Left {
         tracing::warn!(source = ?cursor.source, why, "the job is lost");
         if place.lost >= MORE_JOBS {
-            self.jobs.shun(cursor.source);
+            self.jobs.shunned.shun(cursor.source);
             return by_rest(cursor);
         }
         cursor.way = Some(Way::Bulk(place.anew()));

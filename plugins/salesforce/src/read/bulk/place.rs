@@ -32,15 +32,35 @@ pub(crate) struct Place {
     /// Records of the job, once it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) total: Option<u64>,
-    /// The list that names the page under way; none for the first list.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) list: Option<Locator>,
-    /// Which page of that list.
-    pub(super) page: usize,
-    /// Rows of that page that were delivered.
+    /// The pages of the job's results that are known and not delivered yet, the one under way first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) pages: Vec<Locator>,
+    /// Where further pages are named.
+    #[serde(skip_serializing_if = "List::is_first")]
+    pub(super) list: List,
+    /// Rows of the page under way that were delivered.
     pub(super) row: u64,
     /// Rows of all pages before it.
     pub(super) done: u64,
+}
+
+/// Where the pages behind those that are known are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum List {
+    /// At the job: none is known yet.
+    #[default]
+    First,
+    /// Where the last list said.
+    At(Locator),
+    /// There are no more.
+    Read,
+}
+
+impl List {
+    const fn is_first(&self) -> bool {
+        matches!(self, Self::First)
+    }
 }
 
 impl Place {
@@ -51,7 +71,7 @@ impl Place {
 
     /// The page after this one, which had so many rows.
     pub(super) fn turn(&mut self, records: u64) {
-        self.page += 1;
+        self.pages = self.pages.split_off(1.min(self.pages.len()));
         self.row = 0;
         self.done += records;
     }
