@@ -1,5 +1,6 @@
 //! How far the sync of an object got.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use unicrm_core::{PageToken, Watermark};
 
@@ -16,6 +17,9 @@ use crate::summary::Drift;
 pub struct Checkpoint {
     /// Up to where everything is in the store: the end of the last reading that was complete.
     pub watermark: Option<Watermark>,
+    /// When the run began that completed it, by our clock; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<Timestamp>,
     /// The reading that was begun and has not ended.
     pub open: Option<Pass>,
     /// The comparison that is due, or was begun and has not ended. It waits while what changed is read, and a full reading, which
@@ -40,15 +44,33 @@ pub struct Comparison {
 /// One reading of an object, from its first page to its last.
 ///
 /// ```
-/// let pass = unicrm_sync::Pass { since: None, after: None };
-/// assert!(pass.is_snapshot());
+/// assert!(unicrm_sync::Pass::default().is_snapshot());
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pass {
     /// The watermark from which changes are read; none reads everything.
     pub since: Option<Watermark>,
     /// The token of the next page; none for the first.
     pub after: Option<PageToken>,
+    /// Whether everything was asked for, rather than needed. Who asks for it again wants to see what is there now, and goes
+    /// on with no other reading.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full: bool,
+    /// Set when the last page of a snapshot is in the store and only its end is missing. That page is not read again: what it
+    /// showed counts as seen, and changes since then come from the watermark that it brought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// What the last page of a reading brought.
+///
+/// ```
+/// assert!(unicrm_sync::Ended::default().watermark.is_none());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Up to where the reading shows everything; none where changes cannot be read.
+    pub watermark: Option<Watermark>,
 }
 
 impl Pass {

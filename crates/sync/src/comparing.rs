@@ -7,10 +7,9 @@ use futures::stream::{self, StreamExt};
 use unicrm_core::{
     Capability, Error, ErrorKind, ObjectKind, ReadPart, ReadRequest, Result, Scope, Shape, Usage,
 };
-use unicrm_store::PageCommit;
 
 use crate::checkpoint::{Checkpoint, Comparison};
-use crate::driver::{Run, kept};
+use crate::driver::Run;
 use crate::machine::Effect;
 use crate::options::{Event, Reconcile};
 use crate::reconcile::{Answer, Comparing, compare};
@@ -23,7 +22,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// An error when no further page may be begun.
+    /// An error when no further page of ids may be begun.
     fn check(&self) -> Result<()> {
         let used = self.used.load(Ordering::Relaxed);
         match self.max {
@@ -48,17 +47,31 @@ impl Run<'_> {
         let budget = Budget { max: reconcile.max_calls, used: AtomicU64::new(0) };
         let complete = summary.objects.iter().filter(|object| object.status == Status::Complete);
         let complete: Vec<ObjectKind> = complete.map(|object| object.kind).collect();
-        let mut kinds = self.due(&complete).await;
-        let mut remote = BTreeMap::new();
-        if kinds.is_empty() {
-            self.make_due(&complete).await;
+        let due = self.due(&complete).await;
+        self.compare_all(&due, &BTreeMap::new(), &budget, summary).await;
+        let others: Vec<ObjectKind> = complete.into_iter().filter(|kind| !due.contains(kind)).collect();
+        // With a budget, a run that ends a round says so; the next one begins another.
+        if !others.is_empty() && (due.is_empty() || (reconcile.max_calls.is_none() && !self.halted())) {
+            self.make_due(&others).await;
             // Once a round: a budget that is used up by counting alone would never get anywhere.
-            remote = self.count_remote(&complete, &budget, summary).await;
-            kinds = complete;
+            let remote = self.count_remote(&others, &budget, summary).await;
+            self.compare_all(&others, &remote, &budget, summary).await;
+        }
+        summary.reconcile_calls = Some(budget.used.load(Ordering::Relaxed));
+    }
+
+    async fn compare_all(
+        &self,
+        kinds: &[ObjectKind],
+        remote: &BTreeMap<ObjectKind, u64>,
+        budget: &Budget,
+        summary: &mut Summary,
+    ) {
+        if kinds.is_empty() {
+            return;
         }
         let local = self.count_local().await;
-        let (budget, remote) = (&budget, &remote);
-        let mut comparisons = stream::iter(kinds)
+        let mut comparisons = stream::iter(kinds.iter().copied())
             .map(|kind| async move { (kind, self.compare(kind, budget, remote.get(&kind).copied()).await) })
             .buffer_unordered(self.options.concurrency.max(1));
         while let Some((kind, (comparing, mut reconciled))) = comparisons.next().await {
@@ -71,8 +84,6 @@ impl Run<'_> {
                 object.reconcile = Some(reconciled);
             }
         }
-        drop(comparisons);
-        summary.reconcile_calls = Some(budget.used.load(Ordering::Relaxed));
     }
 
     /// The objects that a round of comparisons has not finished.
@@ -94,8 +105,7 @@ impl Run<'_> {
             let marked = async {
                 let comparison = Some(Comparison::default());
                 let checkpoint = Checkpoint { comparison, ..self.checkpoint(*kind).await? };
-                let page = PageCommit::new(self.epoch, *kind, Vec::new());
-                self.store.commit_page(page.with_checkpoint(kept(&checkpoint))).await
+                self.commit(*kind, Vec::new(), &checkpoint).await
             };
             if let Err(error) = marked.await {
                 // It is compared all the same, and meets the error again if that lasts.
@@ -181,7 +191,10 @@ impl Run<'_> {
                 answer = Answer::Stop;
                 continue;
             }
-            let allowed = if matches!(effect, Effect::Read(_)) { budget.check() } else { Ok(()) };
+            // A page of ids that is listed is repaired, whatever that takes: else a budget for no more than the list would
+            // stop at the same page for ever.
+            let lists = matches!(&effect, Effect::Read(part) if part.shape == Shape::Ids);
+            let allowed = if lists { budget.check() } else { Ok(()) };
             answer = match allowed {
                 Ok(()) => self.answer(kind, effect).await.unwrap_or_else(Answer::Failed),
                 Err(over) => Answer::Failed(over),
@@ -223,8 +236,7 @@ impl Run<'_> {
             }
             Effect::Read(part) => Answer::Page(self.read(part).await?),
             Effect::Commit { rows, checkpoint } => {
-                let page = PageCommit::new(self.epoch, kind, rows).with_checkpoint(kept(&checkpoint));
-                Answer::Committed(self.store.commit_page(page).await?)
+                Answer::Committed(self.commit(kind, rows, &checkpoint).await?)
             }
             Effect::Finish(checkpoint) => Answer::Finished(self.finish_snapshot(kind, &checkpoint).await?),
         })

@@ -10,11 +10,12 @@ mod cycle;
 mod driver;
 mod machine;
 mod options;
+mod patience;
 mod reconcile;
 mod rss;
 mod summary;
 
-pub use checkpoint::{Checkpoint, Comparison, Pass};
+pub use checkpoint::{Checkpoint, Comparison, Ended, Pass};
 pub use driver::sync;
 pub use machine::{Effect, Input, Plan, State, step};
 pub use options::{Event, Observer, Options, Reconcile, Stop};

@@ -1,10 +1,11 @@
 //! The state machine of one object's sync: pure, so that every sequence of pages, faults and restarts can be tested without
 //! a network, a store or a clock.
 
+use jiff::Timestamp;
 use unicrm_core::{Error, ErrorKind, Next, ObjectKind, Page, ReadPart, Row, Scope, Usage, Watermark};
 use unicrm_store::PageCounts;
 
-use crate::checkpoint::{Checkpoint, Comparison, Pass};
+use crate::checkpoint::{Checkpoint, Comparison, Ended, Pass};
 use crate::cycle::CycleDetector;
 use crate::summary::{Status, Tally};
 
@@ -43,20 +44,23 @@ pub struct Plan {
     pub reads_changes: bool,
     /// At most so many rows a page; none leaves it to the provider.
     pub page_size: Option<u32>,
+    /// When this run began; none leaves open in the checkpoint when the object was read.
+    pub began_at: Option<Timestamp>,
 }
 
 impl Plan {
     /// Reads what changed where there is a watermark, everything otherwise.
     #[must_use]
     pub const fn new(kind: ObjectKind) -> Self {
-        Self { kind, full: false, reads_changes: true, page_size: None }
+        Self { kind, full: false, reads_changes: true, page_size: None, began_at: None }
     }
 }
 
 /// What happened.
 #[derive(Debug)]
 pub enum Input {
-    /// The run begins; this is what the store knows from before.
+    /// The run begins, or what was asked of the store did not work and is worth another attempt; this is what the store knows
+    /// from before.
     Start(Checkpoint),
     /// A page came.
     Page(Page),
@@ -91,6 +95,8 @@ pub struct State {
     phase: Phase,
     /// The watermark of the last complete reading, kept until this one is complete.
     watermark: Option<Watermark>,
+    /// When the run began that this is from.
+    read_at: Option<Timestamp>,
     /// A comparison under way, which waits for this.
     comparison: Option<Comparison>,
     resumed: bool,
@@ -119,7 +125,7 @@ enum Phase {
 #[derive(Clone, Debug)]
 enum Then {
     Read(Pass, CycleDetector),
-    Finish(Checkpoint, Option<Pass>),
+    Finish(Option<Watermark>),
     Begin(Pass),
     End,
 }
@@ -132,6 +138,7 @@ impl State {
             plan,
             phase: Phase::New,
             watermark: None,
+            read_at: None,
             comparison: None,
             resumed: false,
             begun_earlier: false,
@@ -205,6 +212,13 @@ impl State {
                 self.tally.add(&counts);
                 follow_up.map(|pass| self.begin(pass))
             }
+            // The store could not be reached meanwhile, and this is what it knows.
+            (Phase::Beginning(_) | Phase::Committing(_) | Phase::Finishing(_), Input::Start(checkpoint)) => {
+                let resumed = self.resumed;
+                let effect = self.start(checkpoint);
+                self.resumed = resumed;
+                Some(effect)
+            }
             (Phase::Ended(error), _) => {
                 self.phase = Phase::Ended(error);
                 None
@@ -218,17 +232,24 @@ impl State {
 
     fn start(&mut self, checkpoint: Checkpoint) -> Effect {
         self.watermark = checkpoint.watermark;
+        self.read_at = checkpoint.read_at;
         self.comparison = checkpoint.comparison;
         let reads_changes = self.plan.reads_changes && !self.plan.full;
         // A reading without a page behind it is simply begun again.
-        let usable = |pass: &Pass| pass.after.is_some() && (pass.is_snapshot() || reads_changes);
+        let has_pages = |pass: &Pass| pass.after.is_some() || pass.ended.is_some();
+        let full = self.plan.full;
+        let wanted = |pass: &Pass| if full { pass.full } else { pass.is_snapshot() || reads_changes };
+        let usable = |pass: &Pass| has_pages(pass) && wanted(pass);
         if let Some(pass) = checkpoint.open.filter(usable) {
             self.resumed = true;
             self.begun_earlier = true;
-            return self.read(pass, CycleDetector::default());
+            return match pass.ended {
+                Some(ended) => self.finish(ended.watermark),
+                None => self.read(pass, CycleDetector::default()),
+            };
         }
         let since = self.watermark.clone().filter(|_| reads_changes);
-        self.begin(Pass { since, after: None })
+        self.begin(Pass { since, full, ..Pass::default() })
     }
 
     fn begin(&mut self, pass: Pass) -> Effect {
@@ -267,14 +288,12 @@ impl State {
                 (Then::Read(pass, cycle), checkpoint)
             }
             Next::End(watermark) => {
-                let follow_up = self.follow_up(watermark.as_ref());
                 if pass.is_snapshot() {
-                    // The checkpoint stays: after a crash before the snapshot's end, this page is read again.
-                    let open = self.checkpoint(Some(pass));
-                    self.watermark = watermark;
-                    (Then::Finish(self.checkpoint(None), follow_up), open)
+                    pass.ended = Some(Ended { watermark: watermark.clone() });
+                    (Then::Finish(watermark), self.checkpoint(Some(pass)))
                 } else {
-                    self.watermark = watermark;
+                    let follow_up = self.follow_up(watermark.as_ref());
+                    self.complete(watermark);
                     (follow_up.map_or(Then::End, Then::Begin), self.checkpoint(None))
                 }
             }
@@ -283,25 +302,39 @@ impl State {
         Some(Effect::Commit { rows: page.rows, checkpoint })
     }
 
+    fn finish(&mut self, watermark: Option<Watermark>) -> Effect {
+        let follow_up = self.follow_up(watermark.as_ref());
+        self.complete(watermark);
+        self.phase = Phase::Finishing(follow_up);
+        Effect::Finish(self.checkpoint(None))
+    }
+
+    fn complete(&mut self, watermark: Option<Watermark>) {
+        self.watermark = watermark;
+        self.read_at = self.plan.began_at;
+    }
+
     /// What the store is to remember, with the reading that is then under way.
     fn checkpoint(&self, open: Option<Pass>) -> Checkpoint {
-        Checkpoint { watermark: self.watermark.clone(), open, comparison: self.comparison.clone() }
+        Checkpoint {
+            watermark: self.watermark.clone(),
+            read_at: self.read_at,
+            open,
+            comparison: self.comparison.clone(),
+        }
     }
 
     /// The pages that an earlier run read may be old by now: what changed since then is read in the same run.
     fn follow_up(&mut self, watermark: Option<&Watermark>) -> Option<Pass> {
         let begun_earlier = std::mem::take(&mut self.begun_earlier);
         let since = watermark.filter(|_| begun_earlier && self.plan.reads_changes)?;
-        Some(Pass { since: Some(since.clone()), after: None })
+        Some(Pass { since: Some(since.clone()), ..Pass::default() })
     }
 
     fn committed(&mut self, then: Then) -> Option<Effect> {
         match then {
             Then::Read(pass, cycle) => Some(self.read(pass, cycle)),
-            Then::Finish(checkpoint, follow_up) => {
-                self.phase = Phase::Finishing(follow_up);
-                Some(Effect::Finish(checkpoint))
-            }
+            Then::Finish(watermark) => Some(self.finish(watermark)),
             Then::Begin(pass) => Some(self.begin(pass)),
             Then::End => None,
         }

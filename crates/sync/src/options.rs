@@ -25,6 +25,10 @@ pub struct Options {
     pub page_size: Option<u32>,
     /// After that, compare all ids and time stamps with the remote's, and repair what differs; none to leave it.
     pub reconcile: Option<Reconcile>,
+    /// Percent of the remote's quota of calls that are left to others: with less the run ends resumably, with
+    /// [`ErrorKind::QuotaExhausted`](unicrm_core::ErrorKind::QuotaExhausted). It counts what the provider tells with its
+    /// pages; 0 uses all there is.
+    pub keep_quota: u8,
     /// Ends the run early.
     pub stop: Stop,
 }
@@ -37,6 +41,7 @@ impl Default for Options {
             concurrency: 3,
             page_size: None,
             reconcile: None,
+            keep_quota: 0,
             stop: Stop::default(),
         }
     }
@@ -75,7 +80,8 @@ impl Options {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconcile {
-    /// Begin no further page once comparing has cost so many calls; none for no bound. The next comparison goes on there.
+    /// Begin no further page of ids once comparing has cost so many calls; none for no bound. What differs in the last one is
+    /// repaired still. The next comparison goes on there.
     pub max_calls: Option<u64>,
 }
 

@@ -1,11 +1,16 @@
 //! A run that ends at any point is gone on with, and the store comes to equal the remote.
 
-use proptest::prelude::*;
-use unicrm_core::{Contact, Error, ErrorKind, GoneReason, Lead, Note, ObjectKind, RemoteId, Task};
-use unicrm_store::{LinkedAccounts, SqliteStore};
-use unicrm_sync::{Options, sync};
+use std::sync::atomic::Ordering;
 
-use crate::support::{Fault, Flaky, assert_equal, linked, run, small_pages};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use unicrm_core::{
+    Contact, Error, ErrorKind, GoneReason, Lead, Note, ObjectKind, Quota, RemoteId, Scope, Task,
+};
+use unicrm_store::{Ingest, LinkedAccounts, PageCommit, SqliteStore};
+use unicrm_sync::{Checkpoint, Options, Status, sync};
+
+use crate::support::{Fault, Flaky, account, assert_equal, linked, run, small_pages};
 
 /// Runs until the given call of `read` is reached, and is then dropped without a word, as by a crash.
 async fn crash_at(store: &SqliteStore, provider: &Flaky, options: &Options, call: usize) -> bool {
@@ -57,6 +62,69 @@ async fn what_changed_on_a_page_that_was_read_before_a_crash_is_found_by_the_nex
     assert!(contacts.resumed);
     assert_eq!(contacts.tally.deleted, 1);
     assert_equal(&store, &provider).await;
+}
+
+/// What a run asked for, as it came: the objects, and whether of each what changed or everything.
+fn asked(provider: &Flaky) -> Vec<(ObjectKind, bool)> {
+    let scopes = provider.scopes.lock().unwrap();
+    scopes.iter().map(|(kind, scope)| (*kind, matches!(scope, Scope::Since(_)))).collect()
+}
+
+/// The objects that a run reads before the contacts.
+const BEFORE: [ObjectKind; 6] = [
+    ObjectKind::EngagementType,
+    ObjectKind::Stage,
+    ObjectKind::User,
+    ObjectKind::Account,
+    ObjectKind::Opportunity,
+    ObjectKind::Lead,
+];
+const CONTACT: (ObjectKind, bool) = (ObjectKind::Contact, false);
+
+/// A store whose sync ended in the middle of eight contacts.
+async fn ended_in_the_contacts() -> (SqliteStore, Flaky) {
+    let (store, provider) = linked().await;
+    for number in 0..8 {
+        provider.contact(&format!("n{number}"));
+    }
+    assert!(crash_at(&store, &provider, &small_pages(), 7).await, "on the second page of the contacts");
+    (store, provider)
+}
+
+#[tokio::test]
+async fn what_changed_is_asked_for_once_behind_what_was_left_unfinished() {
+    let (store, provider) = ended_in_the_contacts().await;
+    for _ in 0..3 {
+        assert!(crash_at(&store, &provider, &small_pages(), 0).await);
+        assert_eq!(asked(&provider), [CONTACT]);
+    }
+    provider.inner.put(Lead::default());
+    provider.heal();
+    assert!(run(&store, &provider, &small_pages()).await.is_complete());
+    let rest = [ObjectKind::Note, ObjectKind::Task, ObjectKind::Engagement].map(|kind| (kind, false));
+    let changes = BEFORE.into_iter().chain([ObjectKind::Contact]).map(|kind| (kind, true));
+    let expected: Vec<_> = [CONTACT, CONTACT].into_iter().chain(rest).chain(changes).collect();
+    assert_eq!(asked(&provider), expected);
+    assert_eq!(provider.requests.load(Ordering::SeqCst), 6, "the changes are one request");
+    assert_equal(&store, &provider).await;
+}
+
+#[tokio::test]
+async fn objects_that_were_read_long_ago_do_not_wait_for_what_was_left_unfinished() {
+    let (store, provider) = ended_in_the_contacts().await;
+    let epoch = store.begin_epoch(account(&store).await).await.unwrap();
+    for kind in BEFORE {
+        let checkpoint = store.checkpoint(epoch.linked_account, kind).await.unwrap().unwrap();
+        let mut checkpoint: Checkpoint = checkpoint.read().unwrap();
+        checkpoint.read_at = Some(checkpoint.read_at.unwrap() - SignedDuration::from_hours(2));
+        let page = PageCommit::new(epoch, kind, Vec::new());
+        store.commit_page(page.with_checkpoint(unicrm_store::Checkpoint::of(&checkpoint))).await.unwrap();
+    }
+    provider.heal();
+    assert!(run(&store, &provider, &small_pages()).await.is_complete());
+    let asked = asked(&provider);
+    assert_eq!(asked[..7], BEFORE.map(|kind| (kind, true)).into_iter().chain([CONTACT]).collect::<Vec<_>>());
+    assert_eq!(asked.last(), Some(&(ObjectKind::Contact, true)));
 }
 
 /// What happens between two runs, or ends one.
@@ -150,6 +218,24 @@ async fn happen(store: &SqliteStore, provider: &Flaky, happening: Happening) {
             run(store, provider, &options(full)).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_part_of_the_quota_is_left_to_others() {
+    let (store, provider) = linked().await;
+    (0..12).for_each(|number| {
+        provider.contact(&format!("n{number}"));
+    });
+    let options = |keep_quota| Options { objects: vec![ObjectKind::Contact], keep_quota, ..small_pages() };
+    *provider.quota.lock().unwrap() = Some(Quota { used: 94, limit: 100 });
+    let summary = run(&store, &provider, &options(5)).await;
+    let contacts = summary.object(ObjectKind::Contact).unwrap();
+    // Five calls are as many as are kept, four are too few: two pages of three.
+    assert_eq!((contacts.status, contacts.tally.created), (Status::Incomplete, 6));
+    assert_eq!(contacts.error.as_ref().unwrap().kind(), ErrorKind::QuotaExhausted);
+    let summary = run(&store, &provider, &options(0)).await;
+    assert!(summary.is_complete() && summary.object(ObjectKind::Contact).unwrap().resumed, "{summary:?}");
+    assert_equal(&store, &provider).await;
 }
 
 proptest! {

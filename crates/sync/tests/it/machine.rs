@@ -162,6 +162,41 @@ fn the_last_page_of_what_changed_brings_the_new_watermark_with_it() {
 }
 
 #[test]
+fn a_snapshot_without_its_end_is_ended_by_the_next_run_and_its_last_page_not_read_again() {
+    let plan = || Plan::new(ObjectKind::Lead);
+    let mut model = Model::default();
+    // The begin, the only page and its rows.
+    model.run(plan(), 1, 3);
+    assert!(model.snapshot_open && model.committed == ["0"]);
+    let (state, effect) = step(State::new(plan()), Input::Start(model.checkpoint));
+    let Some(Effect::Finish(checkpoint)) = effect else { panic!("{effect:?}") };
+    assert_eq!((checkpoint.watermark, checkpoint.open), (Some(Watermark::new("end")), None));
+    // What it showed may be gone by now: changes are asked for since then.
+    let (state, effect) = step(state, Input::Done(PageCounts::default()));
+    let Some(Effect::Read(part)) = effect else { panic!("{effect:?}") };
+    assert_eq!(part.scope, Scope::Since(Watermark::new("end")));
+    assert!(state.resumed());
+}
+
+#[test]
+fn who_asks_for_everything_goes_on_only_with_a_reading_of_everything_that_was_asked_for() {
+    let plan = |full| Plan { full, ..Plan::new(ObjectKind::Lead) };
+    for (begun_full, full, goes_on) in
+        [(false, false, true), (false, true, false), (true, false, true), (true, true, true)]
+    {
+        // Three pages are too many for six effects, and one page ends with its rows.
+        for (pages, effects) in [(3, 6), (1, 3)] {
+            let mut model = Model::default();
+            model.run(plan(begun_full), pages, effects);
+            assert!(model.snapshot_open && !model.committed.is_empty());
+            let (state, effect) = step(State::new(plan(full)), Input::Start(model.checkpoint));
+            assert_eq!(state.resumed(), goes_on, "{begun_full} {full} {pages}");
+            assert_eq!(matches!(effect, Some(Effect::Begin(_))), !goes_on);
+        }
+    }
+}
+
+#[test]
 fn tokens_that_go_round_end_the_reading_with_an_error() {
     let mut state = State::new(Plan::new(ObjectKind::Lead));
     let mut input = Input::Start(Checkpoint::default());

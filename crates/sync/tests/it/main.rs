@@ -4,6 +4,7 @@
 
 mod faults;
 mod interrupted;
+mod locked;
 mod machine;
 mod reconcile;
 mod support;

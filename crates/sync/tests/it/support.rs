@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 use unicrm_core::memory::MemoryProvider;
 use unicrm_core::{
     Access, Capabilities, ChangesPage, ChangesRequest, Contact, CustomObjectClass, CustomPage, CustomRead,
-    CustomWrite, Error, LinkedAccountId, ObjectKind, Page, Provider, ProviderExt, ProviderInfo, RawRequest,
-    RawResponse, ReadPart, ReadRequest, Record, Result, Row, Schema, Scope, SearchRequest, WriteReport,
-    WriteRequest,
+    CustomWrite, Error, LinkedAccountId, ObjectKind, Page, Provider, ProviderExt, ProviderInfo, Quota,
+    RawRequest, RawResponse, ReadPart, ReadRequest, Record, Result, Row, Schema, Scope, SearchRequest,
+    WriteReport, WriteRequest,
 };
 use unicrm_store::{LinkRequest, LinkedAccounts, ListRequest, Records, SqliteStore};
 use unicrm_sync::{Options, Summary, sync};
@@ -44,6 +44,8 @@ pub(crate) struct Flaky {
     /// What whole requests are answered with.
     pub(crate) refused: Mutex<Option<Error>>,
     pub(crate) scopes: Mutex<Vec<(ObjectKind, Scope)>>,
+    /// What the pages tell of the quota; each part uses one call.
+    pub(crate) quota: Mutex<Option<Quota>>,
     pub(crate) hanging: Notify,
     pub(crate) release: Notify,
 }
@@ -63,6 +65,7 @@ impl Flaky {
             slow: AtomicBool::new(false),
             refused: Mutex::default(),
             scopes: Mutex::default(),
+            quota: Mutex::default(),
             hanging: Notify::new(),
             release: Notify::new(),
         }
@@ -104,7 +107,13 @@ impl Flaky {
         if let Some(error) = self.broken.lock().unwrap().get(&part.kind) {
             return Err(error.clone());
         }
-        self.inner.read_page(part).await
+        let mut page = self.inner.read_page(part).await?;
+        let mut quota = self.quota.lock().unwrap();
+        if let Some(quota) = &mut *quota {
+            quota.used += 1;
+        }
+        page.usage.quota.clone_from(&quota);
+        Ok(page)
     }
 }
 

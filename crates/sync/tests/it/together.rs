@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use unicrm_core::{Error, ErrorKind, Lead, ObjectKind, Scope, Stage};
+use unicrm_core::{Error, ErrorKind, Lead, ObjectKind, Quota, Scope, Stage};
 use unicrm_store::{LinkedAccounts, SqliteStore};
-use unicrm_sync::{Event, Options, Status, Stop, sync};
+use unicrm_sync::{Event, Options, Status, Stop, Summary, sync};
 
 use crate::support::{Flaky, account, assert_equal, linked, run, small_pages};
 
@@ -113,6 +113,42 @@ async fn when_nothing_could_be_asked_every_object_says_why() {
     let kinds = summary.objects.iter().map(|object| object.error.as_ref().map(Error::kind));
     assert!(kinds.into_iter().all(|kind| kind == Some(ErrorKind::Unauthenticated)), "{summary:?}");
     assert_eq!(requests(&provider), 1, "nobody asks again with refused credentials");
+}
+
+/// A run of contacts that were never read, and then of leads and stages, in which what changed can wait for them.
+async fn contacts_then_changes(provider: &Flaky, store: &SqliteStore, broken: Option<Error>) -> Summary {
+    let some = vec![ObjectKind::Lead, ObjectKind::Stage];
+    run(store, provider, &Options { objects: some, ..small_pages() }).await;
+    provider.heal();
+    let broken = broken.map(|error| (ObjectKind::Contact, error));
+    provider.broken.lock().unwrap().extend(broken);
+    let objects = vec![ObjectKind::Lead, ObjectKind::Stage, ObjectKind::Contact];
+    run(store, provider, &Options { objects, page_size: Some(20), keep_quota: 10, ..small_pages() }).await
+}
+
+#[tokio::test]
+async fn refused_credentials_end_what_was_to_be_asked_later() {
+    let (store, provider) = filled().await;
+    let refused = Error::new(ErrorKind::Unauthenticated, "link again");
+    let summary = contacts_then_changes(&provider, &store, Some(refused)).await;
+    assert_eq!(requests(&provider), 1, "nobody asks again with refused credentials");
+    let statuses = summary.objects.iter().map(|object| object.status);
+    assert_eq!(statuses.collect::<Vec<_>>(), [Status::NotRun, Status::NotRun, Status::Failed]);
+    let kinds = summary.objects.iter().map(|object| object.error.as_ref().map(Error::kind));
+    assert!(kinds.into_iter().all(|kind| kind == Some(ErrorKind::Unauthenticated)), "{summary:?}");
+}
+
+#[tokio::test]
+async fn what_is_kept_of_the_quota_is_not_used_by_what_was_to_be_asked_later() {
+    let (store, provider) = filled().await;
+    // Six pages of leads and stages, and one of contacts: then nine are left, and ten are kept.
+    *provider.quota.lock().unwrap() = Some(Quota { used: 84, limit: 100 });
+    let summary = contacts_then_changes(&provider, &store, None).await;
+    assert_eq!(requests(&provider), 1, "the page of contacts");
+    let statuses = summary.objects.iter().map(|object| object.status);
+    assert_eq!(statuses.collect::<Vec<_>>(), [Status::Incomplete, Status::NotRun, Status::Complete]);
+    let kinds = summary.objects[..2].iter().map(|object| object.error.as_ref().map(Error::kind));
+    assert!(kinds.into_iter().all(|kind| kind == Some(ErrorKind::QuotaExhausted)), "{summary:?}");
 }
 
 #[tokio::test]
