@@ -16,7 +16,7 @@ use crate::commands::{
     arg_required_else_help = true,
     max_term_width = 100,
     after_help = "Example:\n  unicrm demo\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 not permitted at the remote, \
-                  4 credentials refused: link again,\n5 quota used up, the rest is resumable, 6 done, with rejected rows, \
+                  4 credentials refused: link again, 5 quota used up, the rest is resumable, 6 done, with rejected rows, \
                   failed objects or writes in doubt."
 )]
 pub(crate) struct Cli {
@@ -117,6 +117,9 @@ mod tests {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let call = format!("unicrm {}", command.get_name());
             assert!(help.contains(&call), "{}: {help:?}", command.get_name());
+            // Longer ones would be broken where a shell does not take them.
+            let narrow = |line: &str| !line.starts_with("  ") || line.chars().count() <= 100;
+            assert!(help.lines().all(narrow), "{}: {help:?}", command.get_name());
         }
     }
 }

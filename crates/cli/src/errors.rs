@@ -71,6 +71,14 @@ impl Failure {
         Self { exit: Exit(2), ..Self::new(message) }
     }
 
+    /// Of a request that was made of what was typed: when that cannot be, it was typed wrongly.
+    pub(crate) fn of_request(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::InvalidRequest => Self::from(error).into_usage(),
+            _ => error.into(),
+        }
+    }
+
     /// With what to do next.
     pub(crate) fn advice(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
@@ -141,6 +149,8 @@ pub(crate) fn advice(error: &Error) -> Option<String> {
     if error.kind() == ErrorKind::QuotaExhausted {
         let when = match error.retry() {
             Retry::NotBefore(instant) => format!("after {instant:.0}"),
+            // A budget of our own: its advice says how to go on.
+            _ if own.is_some() => return own,
             _ => "when there is quota again".to_owned(),
         };
         let resume = format!("What was read is kept: run the same command {when}, and it goes on.");
@@ -217,5 +227,7 @@ mod tests {
         let instant = "2026-11-22T10:00:00Z".parse().expect("an instant");
         let error = Error::new(ErrorKind::QuotaExhausted, "none left").with_retry(Retry::NotBefore(instant));
         assert!(advice(&error).expect("advice").contains("2026-11-22T10:00:00Z"));
+        let budget = Error::new(ErrorKind::QuotaExhausted, "none left").with_advice("Compare again.");
+        assert_eq!(advice(&budget).as_deref(), Some("Compare again."));
     }
 }

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod errors;
+mod input;
 mod interrupt;
 mod output;
 mod progress;

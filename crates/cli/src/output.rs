@@ -85,6 +85,8 @@ pub(crate) struct Sheet {
     table: Table,
     /// Rows of several lines are let be.
     wraps: bool,
+    /// The columns that may be left out where they do not fit, the least important first.
+    spare: Vec<usize>,
 }
 
 impl Sheet {
@@ -97,7 +99,7 @@ impl Sheet {
             .set_header(header.iter().map(|name| name.to_uppercase()));
         let width = table.width().unwrap_or(WIDTH);
         table.set_width(width);
-        let mut sheet = Self { table, wraps: false };
+        let mut sheet = Self { table, wraps: false, spare: Vec::new() };
         sheet.pad(2);
         sheet
     }
@@ -140,6 +142,12 @@ impl Sheet {
         self
     }
 
+    /// Leaves these columns out, one after the other, until the others fit.
+    pub(crate) fn spares(mut self, columns: impl IntoIterator<Item = usize>) -> Self {
+        self.spare.extend(columns);
+        self
+    }
+
     /// Adds a row.
     pub(crate) fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
         let one_line = |text: &str| plain(text).replace('\n', " ");
@@ -151,10 +159,29 @@ impl Sheet {
         self.table.add_row(row);
     }
 
+    /// Its lines.
+    fn lines(mut self) -> Vec<String> {
+        let room = self.table.width().unwrap_or(WIDTH);
+        let mut widths: Vec<u16> = self.table.column_max_content_widths();
+        for (width, column) in widths.iter_mut().zip(self.table.column_iter()) {
+            *width = width.saturating_add(column.padding_width());
+        }
+        for spare in self.spare {
+            if widths.iter().map(|width| u32::from(*width)).sum::<u32>() <= u32::from(room) {
+                break;
+            }
+            if let Some(column) = self.table.column_mut(spare) {
+                column.set_constraint(ColumnConstraint::Hidden);
+                widths[spare] = 0;
+            }
+        }
+        self.table.lines().collect()
+    }
+
     /// Prints it.
-    pub(crate) fn print(&self) -> Result<()> {
+    pub(crate) fn print(self) -> Result<()> {
         let mut out = stdout();
-        for line in self.table.lines() {
+        for line in self.lines() {
             writeln!(out, "{}", line.trim_end())?;
         }
         out.flush()?;
@@ -171,10 +198,29 @@ mod tests {
         let mut sheet = Sheet::new(&["id", "name", "content"]);
         sheet.row(["003xx000004TmiQAAS", "Grüße\u{1b}[31m\nan alle", &"long ".repeat(100)]);
         sheet.row(["003xx000004TmiRAAS", "", ""]);
-        let lines: Vec<_> = sheet.table.lines().collect();
+        let lines = sheet.lines();
         assert_eq!(lines.len(), 3);
         assert!(lines.iter().all(|line| line.trim_end().chars().count() <= 80), "{lines:#?}");
         assert!(!lines[1].contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_from_the_least_important_on() {
+        for (width, heading) in [
+            (59, "NAME PROVIDER STATUS LAST SYNC"),
+            (58, "NAME STATUS LAST SYNC"),
+            (40, "NAME STATUS"),
+            (24, "NAME STATUS"),
+        ] {
+            let mut sheet =
+                Sheet::new(&["name", "provider", "status", "last sync"]).wrapping().whole(2).spares([1, 3]);
+            sheet.table.set_width(width);
+            sheet.row(["acme-europe-01", "salesforce", "relink_needed", "2026-11-22T10:00"]);
+            let lines = sheet.lines();
+            assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>().join(" "), heading);
+            assert!(lines[1].contains("relink_needed"), "{lines:#?}");
+            assert!(lines.iter().all(|line| line.trim_end().len() <= usize::from(width)), "{lines:#?}");
+        }
     }
 
     #[test]

@@ -63,14 +63,20 @@ fn ask(setting: &Setting) -> Result<SecretString> {
 
 /// Reads a secret from a file, or from standard input for `-`. A line end behind it is not part of it.
 fn read(file: &Path) -> Result<SecretString> {
-    let failed =
-        |error| Failure::usage(format!("the secret cannot be read from {}", file.display())).because(error);
+    let failed = |error: std::io::Error| {
+        Failure::usage(format!("the secret cannot be read from {}: {error}", file.display()))
+    };
     let mut text = String::new();
+    // One byte more tells whether there is more.
+    let limit = LARGEST + 1;
     if file == Path::new("-") {
-        std::io::stdin().take(LARGEST).read_to_string(&mut text).map_err(failed)?;
+        std::io::stdin().take(limit).read_to_string(&mut text).map_err(failed)?;
     } else {
         let opened = std::fs::File::open(file).map_err(failed)?;
-        opened.take(LARGEST).read_to_string(&mut text).map_err(failed)?;
+        opened.take(limit).read_to_string(&mut text).map_err(failed)?;
+    }
+    if text.len() as u64 > LARGEST {
+        return Err(Failure::usage(format!("{} is too long for a secret", file.display())));
     }
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
@@ -114,8 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_refused() {
+    fn an_empty_file_and_one_that_is_too_long_are_refused() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        assert!(collect(&[SECRET], &[("client_secret", Some(file.path()))]).is_err());
+        let collected = || collect(&[SECRET], &[("client_secret", Some(file.path()))]);
+        assert!(collected().is_err());
+        std::fs::write(file.path(), vec![b'x'; 64 << 10]).expect("written");
+        assert!(collected().is_ok());
+        std::fs::write(file.path(), vec![b'x'; (64 << 10) + 1]).expect("written");
+        assert!(collected().is_err(), "a secret is not cut");
     }
 }

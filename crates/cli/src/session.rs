@@ -61,8 +61,7 @@ impl Session {
         let mut accounts = self.store.linked_accounts().await?;
         match (accounts.pop(), accounts.as_slice()) {
             (Some(only), []) => Ok(only),
-            (None, _) => Err(Failure::usage("no account is linked in this database")
-                .advice("`unicrm link salesforce --name NAME ...` links one; `unicrm demo` needs none")),
+            (None, _) => Err(nobody_linked()),
             (Some(last), others) => {
                 let names: Vec<_> =
                     others.iter().chain([&last]).map(|account| account.name.as_str()).collect();
@@ -72,10 +71,11 @@ impl Session {
         }
     }
 
-    /// The linked account that is asked for; none when none is, and all are meant.
+    /// The linked account that is asked for; none when none is, and all are meant. There must be one.
     pub(crate) async fn account_or_all(&self, name: Option<&str>) -> Result<Option<LinkedAccount>> {
         match name {
             Some(_) => self.account(name).await.map(Some),
+            None if self.store.linked_accounts().await?.is_empty() => Err(nobody_linked()),
             None => Ok(None),
         }
     }
@@ -141,6 +141,12 @@ impl Session {
         }
         Registry::discover()?.connect(provider, request).await
     }
+}
+
+/// Often the database is another one than was meant.
+fn nobody_linked() -> Failure {
+    Failure::usage("no account is linked in this database")
+        .advice("`unicrm link salesforce --name NAME ...` links one; `unicrm demo` needs none; --db names another database")
 }
 
 /// Where things lie that may be fetched again at any time.

@@ -76,8 +76,8 @@ fn write<'a>(access: &'a Access, path: &Path, read_only: bool) -> Result<Written
             }
             std::fs::write(&target, &file.content)
         })();
-        written.map_err(|error| {
-            Failure::new(format!("{} cannot be written", target.display())).because(error)
+        written.map_err(|error: std::io::Error| {
+            Failure::new(format!("{} cannot be written: {error}", target.display()))
         })?;
         files.push(target.display().to_string());
     }

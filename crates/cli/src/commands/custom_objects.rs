@@ -1,7 +1,6 @@
 //! `unicrm custom-objects`: classes that the customer has added, their records, and what these point at. Always live.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -13,11 +12,12 @@ use unicrm_store::LinkedAccount;
 
 use crate::cli::{AccountOption, Global};
 use crate::errors::{Exit, Failure, Result};
+use crate::input;
 use crate::output::{self, Sheet};
 use crate::session::Session;
 
-/// No record is longer than this.
-const LONGEST: u64 = 16 << 20;
+/// No record is longer than this, in megabytes.
+const LONGEST: u64 = 16;
 
 /// So many records are shown unless another number is asked for.
 const MANY: u64 = 100;
@@ -174,18 +174,9 @@ impl Action {
 
 impl DataOption {
     fn fields(&self) -> Result<BTreeMap<String, Json>> {
-        let mut text = String::new();
-        let read = match self.data.strip_prefix('@') {
-            _ if self.data == "-" => std::io::stdin().take(LONGEST).read_to_string(&mut text),
-            Some(path) => {
-                std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
-            }
-            None => {
-                text.clone_from(&self.data);
-                Ok(text.len())
-            }
-        };
-        read.map_err(|error| Failure::usage(format!("{} cannot be read", self.data)).because(error))?;
+        let bytes = input::read(&self.data, LONGEST)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| Failure::usage("the values are not UTF-8").because(error))?;
         from_json(&text).map_err(|error| {
             Failure::from(error)
                 .into_usage()
@@ -206,7 +197,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     match &arguments.action {
         Action::Classes { .. } => work.classes().await?,
         Action::Describe { class, .. } => work.describe(class).await?,
-        Action::List { class, limit, ndjson, .. } => work.list(class, *limit, *ndjson).await?,
+        Action::List { class, limit, ndjson, .. } => return work.list(class, *limit, *ndjson).await,
         Action::Get { class, id, .. } => work.get(class, id).await?,
         _ => {}
     }
@@ -268,7 +259,7 @@ impl Work<'_> {
         sheet.print()
     }
 
-    async fn list(&self, class: &str, limit: Option<u64>, ndjson: bool) -> Result<()> {
+    async fn list(&self, class: &str, limit: Option<u64>, ndjson: bool) -> Result<Exit> {
         let limit = limit.or((!ndjson).then_some(MANY));
         let mut read = CustomRead::all(class);
         if let Some(limit) = limit {
@@ -278,6 +269,7 @@ impl Work<'_> {
         let mut shown = 0;
         let mut sheet = Sheet::new(&["remote id", "name", "changed"]).whole(0);
         let mut all = Vec::new();
+        let mut exit = Exit::DONE;
         'pages: loop {
             let page = self.noting(self.provider.custom_read(read.clone()).await).await?;
             for row in page.rows {
@@ -288,7 +280,11 @@ impl Work<'_> {
                 let object = match row {
                     CustomRow::Live(object) => object,
                     CustomRow::Gone { .. } => continue,
-                    CustomRow::Rejected { error, .. } => return Err(error.into()),
+                    CustomRow::Rejected { error, .. } => {
+                        eprintln!("not understood: {}", output::plain(&error.to_string()));
+                        exit = Exit::PARTLY;
+                        continue;
+                    }
                 };
                 shown += 1;
                 if ndjson {
@@ -305,10 +301,11 @@ impl Work<'_> {
             }
         }
         match (ndjson, self.json) {
-            (true, _) => Ok(()),
-            (false, true) => output::json(&all),
-            (false, false) => sheet.print(),
+            (true, _) => {}
+            (false, true) => output::json(&all)?,
+            (false, false) => sheet.print()?,
         }
+        Ok(exit)
     }
 
     async fn get(&self, class: &str, id: &str) -> Result<()> {

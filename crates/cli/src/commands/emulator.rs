@@ -1,6 +1,6 @@
 //! `unicrm emulator`
 
-use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -52,6 +52,9 @@ struct Salesforce {
     /// certificate that they must trust
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// The app's certificate or public key, as PEM, for clients that sign in with a JWT
+    #[arg(long, value_name = "FILE")]
+    jwt_certificate: Option<PathBuf>,
 }
 
 pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
@@ -67,15 +70,23 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         None => builder.contacts(salesforce.contacts),
     };
     let builder = if salesforce.ca_file.is_some() { builder.tls() } else { builder };
-    let emulator = builder.start().await.map_err(failure)?;
+    let builder = match &salesforce.jwt_certificate {
+        Some(file) => builder.jwt_public_key(
+            std::fs::read_to_string(file)
+                .map_err(|error| Failure::new(format!("{} cannot be read: {error}", file.display())))?,
+        ),
+        None => builder,
+    };
+    let emulator = builder.start().await.map_err(|error| failure(&error))?;
     if let Some(file) = &salesforce.ca_file {
-        let failed = |error| Failure::new(format!("{} cannot be written", file.display())).because(error);
+        let failed =
+            |error: std::io::Error| Failure::new(format!("{} cannot be written: {error}", file.display()));
         emulator.write_ca(file).map_err(failed)?;
     }
     if global.json {
         output::json_line(&SignIn::of(&emulator))?;
     } else {
-        print(&emulator, global.json)?;
+        print(&emulator)?;
     }
     tokio::signal::ctrl_c().await?;
     eprintln!("Stopping.");
@@ -84,8 +95,9 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
 }
 
 /// An emulator that does not start.
-pub(crate) fn failure(error: EmulatorError) -> Failure {
-    Failure::new(error.to_string()).because(error)
+pub(crate) fn failure(error: &EmulatorError) -> Failure {
+    let reason = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    Failure::new(format!("{error}{reason}"))
 }
 
 /// All that a client needs to sign in. The secrets are those of an org that ends with this program.
@@ -117,15 +129,10 @@ impl<'a> SignIn<'a> {
     }
 }
 
-fn print(emulator: &Emulator, json: bool) -> Result<()> {
+fn print(emulator: &Emulator) -> Result<()> {
     let (url, id, secret) = (emulator.url(), emulator.client_id(), emulator.client_secret());
     let token = emulator.refresh_token();
     let proxy = emulator.proxy_url().map(|url| format!("\n  https proxy    {url}")).unwrap_or_default();
-    if json {
-        let access =
-            [("url", url.as_str()), ("client_id", id), ("client_secret", secret), ("refresh_token", token)];
-        return output::json_line(&BTreeMap::from(access));
-    }
     output::line(format!(
         "Salesforce org at {url}
 

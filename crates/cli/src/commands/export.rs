@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tempfile::NamedTempFile;
-use unicrm_core::{FieldInfo, GoneReason, ObjectKind, Record};
+use unicrm_core::{FieldInfo, ObjectKind, Record, RemoteId};
 use unicrm_store::{Include, LinkedAccount, ListRequest, StoredGone, StoredRecord};
 
 use super::list::{PAGE, Rows};
@@ -246,7 +246,7 @@ impl<'a> Line<'a> {
     fn of(stored: &'a StoredRecord) -> Self {
         let gone = stored.gone.as_ref().map(|gone| GoneKeys {
             remote_was_deleted: (!has_flag(stored.record.kind())).then_some(true),
-            gone_reason: reason(gone),
+            gone_reason: gone.reason.as_str(),
             gone_at: gone.at.to_string(),
             merged_into_remote_id: survivor(gone),
         });
@@ -258,19 +258,8 @@ fn has_flag(kind: ObjectKind) -> bool {
     Record::fields_of(kind).iter().any(|field| field.name == DELETED_FLAG)
 }
 
-fn reason(gone: &StoredGone) -> &'static str {
-    match gone.reason {
-        GoneReason::MergedInto(_) => "merged",
-        GoneReason::NotVisible => "not_visible",
-        _ => "deleted",
-    }
-}
-
 fn survivor(gone: &StoredGone) -> Option<&str> {
-    match &gone.reason {
-        GoneReason::MergedInto(survivor) => Some(survivor.as_str()),
-        _ => None,
-    }
+    gone.reason.survivor().map(RemoteId::as_str)
 }
 
 /// The columns of an object's CSV file.
@@ -301,7 +290,7 @@ impl Columns {
         let flag = self.adds_flag.then(|| stored.gone.is_some().to_string());
         let gone = stored.gone.as_ref();
         let gone = [
-            gone.map(|gone| reason(gone).to_owned()),
+            gone.map(|gone| gone.reason.as_str().to_owned()),
             gone.map(|gone| gone.at.to_string()),
             gone.and_then(survivor).map(str::to_owned),
         ];

@@ -121,7 +121,9 @@ async fn live(
         let mut record = found.record;
         let mappings = session.store.field_mappings(account.id).await?;
         record.set_field_mappings(&mappings, &found.raw)?;
-        if arguments.remote_data {
+        // As in the store: types of engagement have no place for it.
+        let has_place = Record::fields_of(arguments.object).iter().any(|field| field.name == "remote_data");
+        if arguments.remote_data && has_place {
             let data = serde_json::to_string(&found.raw.to_remote_data())?;
             record.set("remote_data", Some(Value::Json(data.into())))?;
         }

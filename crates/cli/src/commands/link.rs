@@ -10,7 +10,7 @@ use clap::Args;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use unicrm_core::{
-    Access, AuthFlow, Credentials, Interaction, Json, LinkedAccountId, Registry, SignInRequest,
+    Access, AuthFlow, Credentials, ErrorKind, Interaction, Json, LinkedAccountId, Registry, SignInRequest,
 };
 use unicrm_store::{LinkRequest, LinkedAccount};
 
@@ -26,12 +26,14 @@ const CALLBACK_PORT: u16 = 1717;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     unicrm link salesforce --name acme --flow web --client-id 3MVG9...\n  \
-    unicrm link salesforce --name acme --flow device --login-url https://test.salesforce.com --client-id 3MVG9...\n  \
+    unicrm link salesforce --name acme --flow device --client-id 3MVG9... \\\n      \
+    --login-url https://test.salesforce.com\n  \
     unicrm link salesforce --name acme --flow jwt --client-id 3MVG9... \\\n      \
     --username integration@acme.example --key-file server.key\n  \
     UNICRM_CLIENT_SECRET=... unicrm link salesforce --name acme --flow client-credentials \\\n      \
     --login-url https://acme.my.salesforce.com --client-id 3MVG9...\n  \
-    unicrm link salesforce --name acme --flow refresh-token --client-id 3MVG9... --refresh-token-file token.txt\n\n\
+    unicrm link salesforce --name acme --flow refresh-token --client-id 3MVG9... \\\n      \
+    --refresh-token-file token.txt\n\n\
     Secrets never are arguments: they come from UNICRM_CLIENT_SECRET, UNICRM_REFRESH_TOKEN and UNICRM_PRIVATE_KEY, from a \
     file, or from a prompt.\nThe web flow comes back to http://localhost:1717/OauthRedirect: the app needs this callback URL.\n\
     An account that is linked already keeps its records.")]
@@ -99,6 +101,8 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         let message = format!("{:?} is an account of {} already", other.name, other.provider);
         return Err(Failure::usage(message).advice("choose another --name"));
     }
+    // Before anybody signs in: what cannot be kept aside is not replaced.
+    let before = Before::of(&session, known).await?;
     let patience = Duration::from_secs(arguments.wait);
     let request = SignInRequest::new(config.clone()).secrets(credentials.clone());
     let credentials = match flow.interaction {
@@ -109,7 +113,6 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         Interaction::Device => person::device(registry.sign_in(info.slug)?, request, patience).await?,
         _ => credentials,
     };
-    let before = Before::of(&session, known).await;
     let request = LinkRequest::new(&arguments.name, info.slug)
         .with_config(config)
         .with_credentials(credentials.clone());
@@ -175,13 +178,17 @@ struct Before {
 }
 
 impl Before {
-    async fn of(session: &Session, account: Option<LinkedAccount>) -> Self {
+    async fn of(session: &Session, account: Option<LinkedAccount>) -> Result<Self> {
         let credentials = match &account {
-            // Credentials that cannot be opened are no loss.
-            Some(account) => session.store.credentials(account.id).load().await.ok().map(|s| s.credentials),
+            Some(account) => match session.store.credentials(account.id).load().await {
+                Ok(stored) => Some(stored.credentials),
+                // Damaged ones are no loss. Anything else passes, or is put right: the key, the place of the database.
+                Err(error) if error.kind() == ErrorKind::Internal => None,
+                Err(error) => return Err(error.into()),
+            },
             None => None,
         };
-        Self { account, credentials }
+        Ok(Self { account, credentials })
     }
 
     async fn restore(self, session: &Session, linked: &LinkedAccount) -> Result<()> {

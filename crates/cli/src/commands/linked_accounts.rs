@@ -42,7 +42,8 @@ pub(crate) async fn run(global: &Global) -> Result<Exit> {
         output::json(&lines)?;
         return Ok(Exit::DONE);
     }
-    let mut sheet = Sheet::new(&["name", "provider", "status", "last sync"]);
+    let mut sheet =
+        Sheet::new(&["name", "provider", "status", "last sync"]).wrapping().whole(2).spares([1, 3]);
     for account in &accounts {
         let last_sync = account.last_sync.map_or_else(|| "never".to_owned(), |at| format!("{at:.0}"));
         sheet.row([&account.name, &account.provider, account.status.as_str(), &last_sync]);

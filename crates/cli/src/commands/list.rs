@@ -113,8 +113,10 @@ impl<'a> Rows<'a> {
     /// The next page; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<StoredRecord>>> {
         let Some(request) = self.request.take() else { return Ok(None) };
-        let mut page = self.store.list(request.clone()).await?;
-        self.cut = page.records.len() as u64 > self.left;
+        let mut page = self.store.list(request.clone()).await.map_err(Failure::of_request)?;
+        let found = page.records.len() as u64;
+        // A next page has at least one record; it need not be read to know that there is more.
+        self.cut = found > self.left || (found == self.left && page.next.is_some());
         page.records.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
         self.left -= page.records.len() as u64;
         self.request = page.next.filter(|_| !self.cut).map(|cursor| request.after(Some(cursor)));
@@ -149,9 +151,11 @@ async fn table(mut rows: Rows<'_>, kind: ObjectKind, with_deleted: bool) -> Resu
 }
 
 async fn json(mut rows: Rows<'_>) -> Result<()> {
+    // What is wrong with the request shows at the first page, before anything is printed.
+    let mut next = rows.next().await?;
     let mut first = true;
     write_some("[")?;
-    while let Some(page) = rows.next().await? {
+    while let Some(page) = next {
         let mut out = output::stdout();
         for stored in page {
             out.write_all(if first { b"\n" } else { b",\n" })?;
@@ -159,6 +163,8 @@ async fn json(mut rows: Rows<'_>) -> Result<()> {
             first = false;
         }
         out.flush()?;
+        drop(out);
+        next = rows.next().await?;
     }
     write_some(if first { "]\n" } else { "\n]\n" })
 }

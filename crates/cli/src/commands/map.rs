@@ -1,10 +1,13 @@
 //! `unicrm map`: field mappings of a linked account.
 
+use std::fmt;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use unicrm_core::{FieldMapping, Json, MappedType, ObjectKind, RawRecord};
 use unicrm_store::{Include, LinkedAccount, ListRequest, Projection};
 
+use super::list::Rows;
 use crate::cli::{AccountOption, Global};
 use crate::errors::{Exit, Failure, Result};
 use crate::output::{self, Sheet};
@@ -19,7 +22,7 @@ const PAGE: u32 = 500;
     after_help = "Examples:\n  unicrm map preview contacts Tier__c\n  unicrm map set contacts tier Tier__c -a acme\n  \
     unicrm map list\n  unicrm map remove contacts tier\n\n\
     Mapped values stand in \"field_mappings\" of each record and are written by the same name. The records in the store are \
-    made anew\nfrom what the remote sent before: nothing is fetched again."
+    made anew from what the remote sent before: nothing is fetched again."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -137,6 +140,22 @@ struct Records {
     records: u64,
     /// Records that are different now.
     changed: u64,
+    /// Records whose raw form is not there: what cannot be made again stays as it was.
+    left: u64,
+}
+
+impl fmt::Display for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} records changed", self.changed, self.records)?;
+        if self.left > 0 {
+            write!(
+                f,
+                "\n{} have no raw record and keep what they had; `unicrm sync --full` reads them again",
+                self.left
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Told<'a> {
@@ -176,7 +195,7 @@ impl Work<'_> {
         if self.json {
             return output::json_line(&Told::of(&mapping, Some(records)));
         }
-        output::line(format!("{mapping}: {} of {} records changed", records.changed, records.records))
+        output::line(format!("{mapping}: {records}"))
     }
 
     async fn remove(&self, kind: ObjectKind, name: &str) -> Result<()> {
@@ -192,10 +211,7 @@ impl Work<'_> {
             let told = Told { object: kind.plural(), name, remote: None, ty: None, records: Some(records) };
             return output::json_line(&told);
         }
-        output::line(format!(
-            "{kind}.{name} removed: {} of {} records changed",
-            records.changed, records.records
-        ))
+        output::line(format!("{kind}.{name} removed: {records}"))
     }
 
     async fn apply(&self) -> Result<()> {
@@ -212,12 +228,7 @@ impl Work<'_> {
             return output::line("all records are as the field mappings say");
         }
         for (kind, records) in told {
-            output::line(format!(
-                "{}: {} of {} records changed",
-                kind.plural(),
-                records.changed,
-                records.records
-            ))?;
+            output::line(format!("{}: {records}", kind.plural()))?;
         }
         Ok(())
     }
@@ -238,12 +249,13 @@ impl Work<'_> {
 
     /// Makes all records of an object anew that are not yet as the mappings say.
     async fn project(&self, kind: ObjectKind) -> Result<Records> {
-        let mut records = Records { records: 0, changed: 0 };
+        let mut records = Records { records: 0, changed: 0, left: 0 };
         loop {
-            let Projection { seen, changed, done, .. } =
+            let Projection { seen, changed, left, done, .. } =
                 self.session.store.project(self.account.id, kind, PAGE).await?;
             records.records += seen;
             records.changed += changed;
+            records.left += left;
             if done {
                 return Ok(records);
             }
@@ -294,21 +306,15 @@ impl Work<'_> {
             misfits: 0,
             samples: Vec::new(),
         };
-        let mut request =
+        let request =
             ListRequest::new(mapping.kind).of(self.account.id).with(Include::everything()).with_limit(PAGE);
-        loop {
-            let page = self.session.store.list(request.clone()).await?;
-            for stored in page.records {
-                if preview.records == u64::from(limit) {
-                    return Ok(preview);
-                }
+        let mut rows = Rows::new(&*self.session.store, request, limit.into());
+        while let Some(page) = rows.next().await? {
+            for stored in page {
                 preview.take(mapping, &stored.record, show)?;
             }
-            match page.next {
-                Some(cursor) => request = request.after(Some(cursor)),
-                None => return Ok(preview),
-            }
         }
+        Ok(preview)
     }
 }
 

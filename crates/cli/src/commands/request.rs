@@ -1,6 +1,6 @@
 //! `unicrm request`
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use clap::Args;
 use serde::Serialize;
@@ -8,11 +8,11 @@ use unicrm_core::{Json, RawRequest, RawResponse};
 
 use crate::cli::Global;
 use crate::errors::{Exit, Failure, Result};
-use crate::output;
 use crate::session::Session;
+use crate::{input, output};
 
-/// No body is read that is longer.
-const LARGEST_BODY: u64 = 64 << 20;
+/// No body is longer, in megabytes.
+const LONGEST: u64 = 64;
 
 /// Send a request of the remote's own API
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     }
     let mut request = RawRequest::new(method, path);
     if let Some(data) = &arguments.data {
-        request = request.body(body(data)?);
+        request = request.body(input::read(data, LONGEST)?);
         if !arguments.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             request = request.header("Content-Type", "application/json");
         }
@@ -71,20 +71,6 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         400.. => Exit::FAILED,
         _ => Exit::DONE,
     })
-}
-
-fn body(data: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if data == "-" {
-        std::io::stdin().take(LARGEST_BODY).read_to_end(&mut bytes)?;
-    } else if let Some(path) = data.strip_prefix('@') {
-        let failed = |error| Failure::usage(format!("{path} cannot be read")).because(error);
-        let file = std::fs::File::open(path).map_err(failed)?;
-        file.take(LARGEST_BODY).read_to_end(&mut bytes).map_err(failed)?;
-    } else {
-        bytes.extend_from_slice(data.as_bytes());
-    }
-    Ok(bytes)
 }
 
 #[derive(Serialize)]

@@ -14,7 +14,8 @@ use crate::session::Session;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  unicrm rotate-key --new-key-file unicrm.key\n  UNICRM_KEY_FILE=unicrm.key unicrm linked-accounts\n\n\
-    The key in use is found as always: in UNICRM_KEY, in the file that UNICRM_KEY_FILE names, or beside the database.\n\
+    The key in use is found as always: in UNICRM_KEY, in the file that UNICRM_KEY_FILE names, beside a SQLite database, or \
+    (PostgreSQL) in ~/.config/unicrm.\n\
     A new key file is made when there is none of this name; one that is there is used as it is.\n\
     Until all processes have the new key, those with the old one cannot open the credentials."
 )]
@@ -52,8 +53,8 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     output::line(format!("The credentials of {rotated} account(s) are encrypted with the new key."))?;
     output::line(format!("From now on, set UNICRM_KEY_FILE={}", file.display()))?;
     match source {
-        KeySource::FileOrNew(old) => {
-            output::line(format!("or put it in the place of the old one, {}", old.display()))?;
+        KeySource::FileOrNew(usual) | KeySource::FileOrEarlier { file: usual, .. } => {
+            output::line(format!("or put it in its usual place, {}", usual.display()))?;
         }
         KeySource::File(old) => {
             output::line(format!("The old key opens nothing any more: remove {}", old.display()))?;

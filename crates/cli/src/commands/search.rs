@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args, value_parser};
 use serde::Serialize;
-use unicrm_core::{ErrorKind, ObjectKind, Record, Row, SearchQuery, SearchRequest};
+use unicrm_core::{ObjectKind, Record, Row, SearchQuery, SearchRequest};
 use unicrm_store::{Include, LinkedAccount};
 
 use super::columns;
@@ -80,7 +80,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     };
     if !arguments.remote_fields {
         // As `list` does it: they are many, and most readers do not know them.
-        found.records.iter_mut().for_each(forget_remote_fields);
+        found.records.iter_mut().try_for_each(|record| record.set("remote_fields", None))?;
     }
     if global.json {
         output::json(&found.records.iter().map(Shown::of).collect::<Vec<_>>())?;
@@ -116,7 +116,7 @@ async fn here(
     remote_fields: bool,
 ) -> Result<Found> {
     let include = if remote_fields { Include::remote_fields() } else { Include::default() };
-    let records = session.store.search(account.id, request, include).await.map_err(unfit)?;
+    let records = session.store.search(account.id, request, include).await.map_err(Failure::of_request)?;
     let records = records.into_iter().map(|stored| stored.record).collect();
     Ok(Found { records, count: None, rejected: Vec::new() })
 }
@@ -128,7 +128,7 @@ async fn there(session: &Session, account: &LinkedAccount, request: SearchReques
     if let Err(error) = &result {
         session.note(account.id, error).await;
     }
-    let page = result.map_err(unfit)?;
+    let page = result.map_err(Failure::of_request)?;
     tracing::info!(calls = page.usage.calls, "searched");
     let mut found = Found { records: Vec::new(), count: page.count, rejected: Vec::new() };
     for row in page.rows {
@@ -139,14 +139,6 @@ async fn there(session: &Session, account: &LinkedAccount, request: SearchReques
         }
     }
     Ok(found)
-}
-
-/// What cannot be looked for was typed wrongly.
-fn unfit(error: unicrm_core::Error) -> Failure {
-    match error.kind() {
-        ErrorKind::InvalidRequest => Failure::from(error).into_usage(),
-        _ => error.into(),
-    }
 }
 
 /// A record of any object, which its JSON alone does not tell.
@@ -199,13 +191,4 @@ fn numbers(record: &Record) -> String {
     };
     let numbers = numbers.iter().filter_map(|number| number.phone_number.as_deref());
     numbers.collect::<Vec<_>>().join(", ")
-}
-
-fn forget_remote_fields(record: &mut Record) {
-    match record {
-        Record::Account(account) => account.remote_fields.clear(),
-        Record::Contact(contact) => contact.remote_fields.clear(),
-        Record::Lead(lead) => lead.remote_fields.clear(),
-        _ => {}
-    }
 }

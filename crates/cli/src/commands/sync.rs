@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// Stop comparing once it has cost so many API calls; the next --reconcile goes on there
     #[arg(long, value_name = "N", requires = "reconcile", value_parser = clap::value_parser!(u64).range(1..))]
     max_calls: Option<u64>,
+    /// Stop when fewer than so many percent of the remote's API calls are left; the next sync goes on there
+    #[arg(long, value_name = "PERCENT", default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=100))]
+    keep_quota: u8,
     /// How many objects are read at once
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=10))]
     concurrency: u8,
@@ -55,6 +58,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         concurrency: usize::from(arguments.concurrency),
         page_size: arguments.page_size,
         reconcile: arguments.reconcile.then_some(Reconcile { max_calls: arguments.max_calls }),
+        keep_quota: arguments.keep_quota,
         stop: stop.clone(),
     };
     let interrupt = Interrupt::stops(stop);
@@ -62,7 +66,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     let show = |event: &unicrm_sync::Event<'_>| progress.show(event);
     let summary = unicrm_sync::sync(&*provider, &*session.store, account.id, &options, &show).await;
     let summary = session.noting(account.id, summary).await?;
-    for error in summary.objects.iter().filter_map(|object| object.error.as_ref()) {
+    for (_, error) in summary.objects.iter().flat_map(errors_of) {
         session.note(account.id, error).await;
     }
     if global.json {
@@ -80,7 +84,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
 /// The summary as a table.
 pub(crate) fn print(summary: &Summary) -> Result<()> {
     let header = ["object", "read", "created", "updated", "deleted", "unchanged", "rejected", "status"];
-    let mut sheet = Sheet::new(&header).tight().whole(0).numbers(1..=6);
+    let mut sheet = Sheet::new(&header).tight().whole(0).whole(7).numbers(1..=6).spares([5, 6, 1, 4, 3, 2]);
     let counts = |tally: &unicrm_sync::Tally| {
         [tally.read, tally.created, tally.updated, tally.deleted, tally.unchanged, tally.rejected]
     };
@@ -104,7 +108,7 @@ fn print_drift(summary: &Summary) -> Result<()> {
         return Ok(());
     }
     let header = ["compared", "remote", "local", "missing", "extra", "stale", "repaired", "status"];
-    let mut sheet = Sheet::new(&header).tight().whole(0).numbers(1..=6);
+    let mut sheet = Sheet::new(&header).tight().whole(0).whole(7).numbers(1..=6).spares([2, 1, 5, 4, 3, 6]);
     for (kind, reconciled) in compared {
         let drift = reconciled.drift;
         let known = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());

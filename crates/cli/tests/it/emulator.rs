@@ -95,5 +95,25 @@ async fn an_exported_record_tree_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_does_not_load_ends_with_1_and_is_named() {
     let folder = Folder::new();
-    folder.run(&["emulator", "salesforce", "--data", "nosuch-folder", "-v"]).exits(1).says("nosuch-folder");
+    folder.run(&["emulator", "salesforce", "--data", "nosuch-folder"]).exits(1).says("nosuch-folder");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jwt_signs_in_when_the_app_has_a_certificate() {
+    let folder = Folder::new();
+    let (public, private) = (folder.path("public.pem"), folder.path("private.pem"));
+    std::fs::write(&public, crate::sign_in::PUBLIC_KEY).unwrap();
+    std::fs::write(&private, crate::sign_in::PRIVATE_KEY).unwrap();
+    let arguments = ["--contacts", "5", "--jwt-certificate", public.to_str().unwrap()];
+    let process = tokio::task::block_in_place(|| Process::start(&folder, &arguments));
+    let printed = process.printed("unicrm link");
+    let value = |name: &str| printed[printed.iter().position(|part| *part == name).unwrap() + 1];
+    let client_id = process.printed("export")[1].split_once('=').unwrap().1;
+    let user = ["--username", "admin@emulator.example", "--key-file", private.to_str().unwrap()];
+    let link = ["link", "salesforce", "--name", "jwt", "--login-url", value("--login-url"), "--flow", "jwt"];
+    folder.run(&[&link[..], &["--client-id", client_id], &user].concat()).exits(0);
+
+    let none = folder.path("none.pem");
+    let refused = ["emulator", "salesforce", "--jwt-certificate", none.to_str().unwrap()];
+    folder.run(&refused).exits(1).says("none.pem");
 }

@@ -85,6 +85,22 @@ async fn every_record_is_a_line_and_those_that_are_gone_say_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn raw_records_come_along_where_the_object_has_a_place_for_them() {
+    let world = World::linked().await;
+    world.run(&["sync"]).exits(0);
+    world.run(&["export", "-a", "acme", "--out", "out", "--remote-data"]).exits(0);
+    let contacts = lines(&world.folder, "out/contacts.ndjson");
+    assert!(!contacts.is_empty());
+    assert!(contacts.iter().all(|record| record["remote_data"][0]["data"].is_object()));
+    let sorts = lines(&world.folder, "out/engagement-types.ndjson");
+    let id = sorts[0]["remote_id"].as_str().unwrap();
+    for live in [&[][..], &["--live"]] {
+        let command = [&["get", "engagement-types", id, "--remote-data"][..], live].concat();
+        assert_eq!(world.run(&command).exits(0).json()["remote_id"], id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_has_the_same_records_with_lists_as_json() {
     let (world, [deleted, ..]) = synced().await;
     let run = world.run(&[

@@ -1,6 +1,8 @@
 //! Linking, checking and unlinking.
 
-use unicrm_salesforce_emulator::{Fault, FaultRule, ObjectAccess, Resource};
+use std::path::Path;
+
+use unicrm_salesforce_emulator::{Emulator, Fault, FaultRule, ObjectAccess, Resource};
 
 use crate::support::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, World, assert_narrow, run};
 
@@ -58,6 +60,16 @@ async fn refused_credentials_end_with_4_and_nothing_is_kept() {
     assert!(!refused.stderr.contains("wr0ng-s3cret"), "{}", refused.stderr);
     world.link_with("refresh-token", &[], &[("UNICRM_REFRESH_TOKEN", "wr0ng")]).exits(4);
     assert_eq!(world.run(&["linked-accounts", "--json"]).json(), serde_json::json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_whose_credentials_cannot_be_kept_aside_is_not_linked_again() {
+    let world = World::linked().await;
+    // A key, but not the one that the credentials are sealed with.
+    let other = format!("{}=", "A".repeat(43));
+    let environment = [("UNICRM_CLIENT_SECRET", "wr0ng-s3cret"), ("UNICRM_KEY", &other)];
+    world.link_with("client-credentials", &[], &environment).exits(2).says("master key");
+    world.run(&["check"]).exits(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,4 +162,33 @@ async fn no_secret_is_shown_at_any_verbosity_or_kept_in_the_clear() {
             assert!(!found, "the secret is in {}", file.display());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_my_domain_is_reached_over_tls_through_a_proxy() {
+    let world = World::of(Emulator::builder().contacts(40).tls()).await;
+    let authority = world.folder.path("authority.pem");
+    world.emulator.write_ca(&authority).unwrap();
+    let proxy = world.emulator.proxy_url().unwrap();
+    let through = |arguments: &[&str], authority: &Path| {
+        let mut command = world.folder.command(arguments);
+        run(command
+            .envs([("HTTPS_PROXY", proxy.as_str()), ("UNICRM_CLIENT_SECRET", CLIENT_SECRET)])
+            .env("SSL_CERT_FILE", authority))
+    };
+    let login = "https://acme.my.salesforce.com";
+    let patience = r#"{"limits": {"attempts": 2}, "timeouts": {"retry": 2}}"#;
+    let link = ["link", "salesforce", "--name", "acme", "--flow", "client-credentials", "--login-url", login];
+    let link = [&link[..], &["--client-id", CLIENT_ID, "--config", patience]].concat();
+
+    // The system does not know who vouches for the other side: no secret is sent.
+    let stranger = World::of(Emulator::builder().tls()).await;
+    let other = world.folder.path("other.pem");
+    stranger.emulator.write_ca(&other).unwrap();
+    through(&link, &other).exits(1).says("certificate");
+    assert!(world.emulator.log().entries().is_empty());
+
+    through(&link, &authority).exits(0);
+    let summary = through(&["sync", "acme", "--json"], &authority).exits(0).json();
+    assert_eq!(summary["objects"]["contacts"]["status"], "complete", "{summary}");
 }

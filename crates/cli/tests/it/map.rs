@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use unicrm_salesforce_emulator::{FieldSchema, FieldType, ObjectSchema, PicklistValue};
+use unicrm_salesforce_emulator::{
+    Fault, FaultRule, FieldSchema, FieldType, ObjectSchema, PicklistValue, Resource,
+};
 
 use crate::support::{World, assert_narrow};
 
@@ -198,6 +200,17 @@ async fn custom_objects_are_read_and_written_live() {
     assert_eq!((&first["status"], &second["status"]), (&json!("created"), &json!("updated")));
     assert_eq!(first["remote_id"], second["remote_id"]);
     assert_eq!(run(&["list", "Invoice__c"]).exits(0).json().as_array().unwrap().len(), 2);
+    // The first of two has lost its id.
+    let garbled = Fault::GarbledValue { field: "Id".to_owned(), record: None, text: String::new() };
+    world.emulator.faults().add(FaultRule::new(Resource::Query, garbled).on_object("Invoice__c").forever());
+    let listed =
+        run(&["list", "Invoice__c"]).exits(6).says("not understood: a record came without an id").json();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    for (form, lines) in [(&["--ndjson"][..], 1), (&[], 2)] {
+        let listed = world.run(&[&["custom-objects", "list", "Invoice__c"], form].concat()).exits(6);
+        assert_eq!(listed.stdout.lines().count(), lines, "{}", listed.stdout);
+    }
+    world.emulator.faults().clear();
     assert_eq!(run(&["update", "Invoice__c", id, "--data", "{}"]).exits(0).json()["status"], "unchanged");
     for _ in 0..2 {
         assert_eq!(run(&["delete", "Invoice__c", id]).exits(0).json()["status"], "deleted");

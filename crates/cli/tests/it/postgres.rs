@@ -18,7 +18,7 @@ struct Schema {
 }
 
 impl Schema {
-    async fn new() -> Option<Self> {
+    async fn new(of: &str) -> Option<Self> {
         let named = std::env::var("UNICRM_TEST_POSTGRES").ok().filter(|url| !url.is_empty());
         let server = named.clone().unwrap_or_else(|| USUAL_SERVER.to_owned());
         let connecting = tokio::time::timeout(Duration::from_secs(10), PgConnection::connect(&server)).await;
@@ -28,7 +28,7 @@ impl Schema {
             eprintln!("SKIPPED: a test on PostgreSQL, as there is no server");
             return None;
         }
-        let name = format!("unicrm_cli_{}", std::process::id());
+        let name = format!("unicrm_cli_{}_{of}", std::process::id());
         let schema = Self { server, name };
         on_server(&schema.server, format!("CREATE SCHEMA {}", schema.name)).await;
         Some(schema)
@@ -66,7 +66,7 @@ async fn on_server(server: &str, sql: String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn link_sync_list_and_unlink_work_on_a_server() {
-    let Some(schema) = Schema::new().await else { return };
+    let Some(schema) = Schema::new("whole").await else { return };
     let world = World::small().await;
     let org = world.emulator.org();
     let url = schema.url();
@@ -111,4 +111,41 @@ async fn link_sync_list_and_unlink_work_on_a_server() {
     }
     run(&["unlink", "acme"]).exits(0);
     assert_eq!(run(&["linked-accounts", "--json"]).exits(0).json(), serde_json::json!([]));
+}
+
+/// A key that is changed in one store must leave the other one alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_stores_in_one_database_have_a_key_each() {
+    let (Some(first), Some(second)) = (Schema::new("a").await, Schema::new("b").await) else { return };
+    let world = World::small().await;
+    let secret = [("UNICRM_CLIENT_SECRET", CLIENT_SECRET)];
+    for schema in [&first, &second] {
+        world.link_with("client-credentials", &["--db", &schema.url()], &secret).exits(0);
+    }
+    let folder = world.folder.path(".config/unicrm");
+    let file_of = |schema: &Schema| {
+        let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+        let of = format!("+{}.key", schema.name);
+        files.into_iter().find(|file| file.to_str().unwrap().ends_with(&of)).expect("a key file of its own")
+    };
+    let keys = [&first, &second].map(|schema| std::fs::read(file_of(schema)).unwrap());
+    assert_ne!(keys[0], keys[1]);
+
+    // Where it was kept before schemas were told apart, it is still found, and nothing is made in its place.
+    let file = file_of(&first);
+    let (database, _) = file.to_str().unwrap().split_once('+').unwrap();
+    let earlier = format!("{database}.key");
+    std::fs::rename(&file, &earlier).unwrap();
+    let check = |schema: &Schema| world.run(&["check", "acme", "--db", &schema.url()]);
+    check(&first).exits(0);
+    check(&second).exits(0);
+    assert!(!file.exists());
+
+    // A new key is put where the store looks first, and both stores are open.
+    let rotate = ["rotate-key", "--new-key-file", "new.key", "--db", &first.url()];
+    let said = world.run(&rotate).exits(0).stdout;
+    assert!(said.contains(file.to_str().unwrap()) && !said.contains(&earlier), "{said}");
+    std::fs::rename(world.folder.path("new.key"), &file).unwrap();
+    check(&first).exits(0);
+    check(&second).exits(0);
 }

@@ -1,8 +1,10 @@
 //! `list`, `get`, `schema` and `request`.
 
+use std::fs::File;
+
 use serde_json::Value;
 
-use crate::support::{World, assert_narrow, head};
+use crate::support::{Folder, World, assert_narrow, head};
 
 async fn synced() -> World {
     let world = World::linked().await;
@@ -58,6 +60,8 @@ async fn lists_are_narrowed_and_widened() {
     let nobody =
         world.run(&["list", "contacts", "--json", "--where", &filter, "--where", "first_name=Nobody"]);
     assert_eq!(nobody.exits(0).json(), serde_json::json!([]));
+
+    world.run(&["list", "opportunities", "--where", "amount=much", "--json"]).exits(2).says("amount");
 
     let deleted = world.run(&["list", "contacts", "--json", "--include-deleted"]).exits(0).json();
     let deleted = deleted.as_array().unwrap();
@@ -124,6 +128,14 @@ async fn a_schema_names_fields_types_and_choices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_long_is_refused_and_not_cut() {
+    let folder = Folder::new();
+    File::create(folder.path("long")).unwrap().set_len((64 << 20) + 1).unwrap();
+    folder.run(&["request", "POST", "/x", "--data", "@long"]).exits(2).says("64 megabytes");
+    folder.run(&["custom-objects", "create", "X__c", "--data", "@long"]).exits(2).says("16 megabytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_of_the_remotes_own_api_is_passed_through() {
     let world = World::linked().await;
     let path = "/services/data/v66.0/query?q=SELECT+COUNT()+FROM+Contact";
@@ -134,6 +146,14 @@ async fn a_request_of_the_remotes_own_api_is_passed_through() {
     let made = world.run(&["request", "POST", path, "--data", body, "--json"]).exits(0).json();
     assert_eq!((&made["status"], &made["body"]["success"]), (&201.into(), &true.into()));
     world.run(&["request", "GET", "/services/data/v66.0/nosuch"]).exits(1).says("HTTP 404");
+    // The body is shown unpacked, so nothing is said of how it was packed.
+    let path = "/services/data/v66.0/sobjects/Contact/describe";
+    let described = world.run(&["request", "GET", path, "--json"]).exits(0).json();
+    assert_eq!(described["body"]["name"], "Contact");
+    let names: Vec<_> =
+        described["headers"].as_array().unwrap().iter().map(|header| header[0].as_str().unwrap()).collect();
+    assert!(names.contains(&"content-type"), "{names:?}");
+    assert!(!names.contains(&"content-encoding") && !names.contains(&"content-length"), "{names:?}");
     let elsewhere = world.run(&["request", "GET", "http://example.com/steal"]);
     assert!(matches!(elsewhere.code, 1 | 2), "{elsewhere:?}");
 }

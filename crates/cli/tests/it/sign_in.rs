@@ -11,8 +11,8 @@ use unicrm_salesforce_emulator::{Emulator, Fault, FaultRule, Resource};
 use crate::support::{CLIENT_ID, CLIENT_SECRET, Folder, REFRESH_TOKEN, Run, World, run};
 
 /// A key for tests alone.
-const PRIVATE_KEY: &str = include_str!("../../../http/tests/data/test-only-pkcs8.pem");
-const PUBLIC_KEY: &str = include_str!("../../../../plugins/salesforce/tests/test-only-public.pem");
+pub(crate) const PRIVATE_KEY: &str = include_str!("../../../http/tests/data/test-only-pkcs8.pem");
+pub(crate) const PUBLIC_KEY: &str = include_str!("../../../../plugins/salesforce/tests/test-only-public.pem");
 
 /// A run that waits for a person.
 struct Waiting {

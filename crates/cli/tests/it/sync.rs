@@ -177,6 +177,18 @@ async fn comparing_finds_and_repairs_what_no_sync_can_see_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_are_refused_while_it_compares_are_noted_on_the_account() {
+    let world = World::linked().await;
+    world.run(&["sync"]).exits(0);
+    // The first query is the sync's own, in one call with all else that it asks.
+    let refused = FaultRule::new(Resource::Query, Fault::SessionRejected).after(1).forever();
+    world.emulator.faults().add(refused);
+    let run = world.run(&["sync", "--object", "contacts", "--reconcile", "--json"]).exits(4);
+    assert_eq!(run.json()["objects"]["contacts"]["status"], "complete", "{}", run.stdout);
+    assert_eq!(world.run(&["linked-accounts", "--json"]).json()[0]["status"], "relink_needed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_budget_for_comparing_ends_with_5_and_the_next_run_goes_on() {
     let world = World::linked().await;
     world.run(&["sync"]).exits(0);

@@ -97,8 +97,11 @@ impl Stage {
             (Session::open_in(folder.path()).await?, Some(folder))
         };
         say(&format!("Starting a Salesforce org with {} contacts on this machine ...", arguments.contacts));
-        let emulator =
-            Emulator::builder().contacts(arguments.contacts).start().await.map_err(emulator::failure)?;
+        let emulator = Emulator::builder()
+            .contacts(arguments.contacts)
+            .start()
+            .await
+            .map_err(|error| emulator::failure(&error))?;
         say(&format!("It listens at {}.", emulator.url()));
         let large = arguments.contacts >= MANY_CONTACTS;
         Ok(Self { emulator, session, large, quiet: global.json, temporary })

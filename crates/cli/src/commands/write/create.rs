@@ -3,8 +3,7 @@
 use clap::Args;
 use unicrm_core::ObjectKind;
 
-use super::values::Source;
-use super::{Command, DataOption, DuplicateOption, Input, WriteOptions, row, run as write};
+use super::{RecordOptions, row};
 use crate::cli::Global;
 use crate::errors::{Exit, Result};
 
@@ -13,25 +12,19 @@ use crate::errors::{Exit, Result};
 #[command(after_help = "Examples:\n  \
     unicrm create contacts --data '{\"first_name\": \"Gil\", \"last_name\": \"Feig\"}'\n  \
     unicrm create leads -a acme --data @leads.ndjson --json > outcomes.ndjson\n  \
-    unicrm create engagements --data '{\"engagement_type\": {\"remote_id\": \"Task:Call\"}, \"direction\": \"OUTBOUND\", \
-    \"subject\": \"Call\", \"contacts\": [{\"remote_id\": \"003Hs00004Xkq2aIAB\"}]}'\n\n\
+    unicrm create engagements --data '{\"engagement_type\": {\"remote_id\": \"Task:Call\"},\n      \
+    \"direction\": \"OUTBOUND\", \"subject\": \"Call\",\n      \
+    \"contacts\": [{\"remote_id\": \"003Hs00004Xkq2aIAB\"}]}'\n\n\
     A reference is the unified id of a record in the store, or {\"remote_id\": \"...\"}. Exit code 6: some rows failed or are in \
     doubt.")]
 pub(crate) struct Arguments {
     /// The object, such as contacts
     object: ObjectKind,
     #[command(flatten)]
-    data: DataOption,
-    #[command(flatten)]
-    duplicates: DuplicateOption,
-    #[command(flatten)]
-    options: WriteOptions,
+    options: RecordOptions,
 }
 
 pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
-    let Arguments { object: kind, data, duplicates, options } = arguments;
-    let read = |_: usize, value: &_| row::create(kind, value);
-    let input = Input::Data(Source::of(&data.data), &read);
-    write(Command { kind, options: &options, allow_duplicates: duplicates.allow_duplicates, global }, input)
-        .await
+    let Arguments { object: kind, options } = arguments;
+    options.run(kind, global, |_, value| row::create(kind, value)).await
 }

@@ -10,32 +10,27 @@ pub(crate) mod delete;
 pub(crate) mod update;
 pub(crate) mod upsert;
 
+use std::collections::HashMap;
+
 use clap::Args;
 use unicrm_core::{
     ConvertLead, Error, ErrorKind, FieldMapping, Object, ObjectKind, Outcome, Provider, RecordPatch, Ref,
     RemoteId, WriteOperation, WriteRequest,
 };
-use unicrm_store::{Include, LinkedAccount};
+use unicrm_store::LinkedAccount;
+use uuid::Uuid;
 
 use self::report::Report;
 use self::row::{Ask, Conversion, Named};
 use self::values::{Source, Value};
 use crate::cli::{AccountOption, Global};
-use crate::errors::{Exit, Failure, Result};
+use crate::errors::{Exit, Result};
 use crate::session::Session;
 
 /// Rows that are sent together: enough for the provider to choose a way of its own for large loads.
 const BATCH_ROWS: usize = 10_000;
 /// Bytes of JSON that are in memory at once.
 const BATCH_BYTES: usize = 16 << 20;
-
-/// Where the rows come from.
-#[derive(Clone, Debug, Args)]
-struct DataOption {
-    /// The records: JSON, @FILE, or - for standard input. One object, one object a line, or one array of them
-    #[arg(long, value_name = "JSON|@FILE|-")]
-    data: String,
-}
 
 /// What every write takes.
 #[derive(Clone, Debug, Args)]
@@ -50,6 +45,32 @@ struct DuplicateOption {
     /// Write even where the remote's duplicate rules warn
     #[arg(long)]
     allow_duplicates: bool,
+}
+
+/// What a command takes that writes records, and not only their ids.
+#[derive(Clone, Debug, Args)]
+struct RecordOptions {
+    /// The records: JSON, @FILE, or - for standard input. One object, one object a line, or one array of them
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    data: String,
+    #[command(flatten)]
+    duplicates: DuplicateOption,
+    #[command(flatten)]
+    write: WriteOptions,
+}
+
+impl RecordOptions {
+    /// Writes the records, each as `read` reads it.
+    async fn run(
+        &self,
+        kind: ObjectKind,
+        global: &Global,
+        read: impl Fn(usize, &Value) -> Result<Ask>,
+    ) -> Result<Exit> {
+        let input = Input::Data(Source::of(&self.data), &read);
+        let allow_duplicates = self.duplicates.allow_duplicates;
+        run(Command { kind, options: &self.write, allow_duplicates, global }, input).await
+    }
 }
 
 /// Rows that are given as arguments, or that stand in a source.
@@ -73,8 +94,8 @@ struct Row {
     ask: Ask,
 }
 
-/// What becomes of a row before anything is sent.
-type Resolved = std::result::Result<WriteOperation, Error>;
+/// The remote ids of records that are named by unified ids.
+type Known = HashMap<(ObjectKind, Uuid), RemoteId>;
 
 async fn run(command: Command<'_>, input: Input<'_>) -> Result<Exit> {
     // What can be read twice is read through first, so that a mistake in the last line stops the first one too.
@@ -156,17 +177,24 @@ impl Work<'_> {
     }
 
     /// Sends a batch. Whether it makes sense to go on.
-    async fn send(&mut self, rows: Vec<Row>) -> Result<bool> {
+    async fn send(&mut self, mut rows: Vec<Row>) -> Result<bool> {
         if rows.is_empty() {
             return Ok(true);
         }
+        let known = self.look_up(&mut rows).await?;
         let mut places = Vec::with_capacity(rows.len());
-        let mut resolved = Vec::with_capacity(rows.len());
+        let mut refused = Vec::with_capacity(rows.len());
+        let mut operations = Vec::with_capacity(rows.len());
         for row in rows {
             places.push((row.number, row.line));
-            resolved.push(self.resolve(row.ask).await?);
+            match self.operation(row.ask, &known) {
+                Ok(operation) => {
+                    operations.push(operation);
+                    refused.push(None);
+                }
+                Err(error) => refused.push(Some(error)),
+            }
         }
-        let operations = resolved.iter().filter_map(|row| row.as_ref().ok()).cloned().collect::<Vec<_>>();
         let written = if operations.is_empty() {
             Vec::new()
         } else {
@@ -174,15 +202,12 @@ impl Work<'_> {
             self.session.noting(self.account.id, self.provider.write(request).await).await?.outcomes
         };
         let mut written = written.into_iter();
-        let outcomes: Vec<Outcome> = resolved
-            .into_iter()
-            .map(|row| match row {
-                Ok(_) => written.next().unwrap_or_else(|| {
-                    Outcome::failed(Error::new(ErrorKind::Internal, "the row has no outcome"))
-                }),
-                Err(error) => Outcome::failed(error),
-            })
-            .collect();
+        let mut next = || {
+            let missing = || Outcome::failed(Error::new(ErrorKind::Internal, "the row has no outcome"));
+            written.next().unwrap_or_else(missing)
+        };
+        let outcomes: Vec<Outcome> =
+            refused.into_iter().map(|error| error.map_or_else(&mut next, Outcome::failed)).collect();
         let last = outcomes.iter().filter_map(Outcome::error).find(|error| ends_everything(error));
         if let Some(error) = last {
             self.session.note(self.account.id, error).await;
@@ -193,98 +218,80 @@ impl Work<'_> {
         Ok(goes_on)
     }
 
+    /// Looks up what a batch names by unified ids, all at once: fills in references, and gives the remote ids of the
+    /// records that are to be written.
+    async fn look_up(&self, rows: &mut [Row]) -> Result<Known> {
+        let store = &self.session.store;
+        let mut records: Vec<_> = rows.iter_mut().filter_map(|row| row.ask.record()).collect();
+        store.resolve_references(self.account.id, &mut records).await?;
+        let named = rows.iter().flat_map(|row| row.ask.unified(self.command.kind)).collect();
+        Ok(store.remote_ids(self.account.id, named).await?)
+    }
+
     /// The operation of a row, with remote ids in place of ours. An id that the store does not know is an error of the row.
-    async fn resolve(&self, ask: Ask) -> Result<Resolved> {
+    fn operation(&self, ask: Ask, known: &Known) -> Result<WriteOperation, Error> {
         let kind = self.command.kind;
+        let named = |named: &Named| self.remote_id(known, kind, named, "/id");
         Ok(match ask {
-            Ask::Create(record) => self.referring(record).await?.map(WriteOperation::create),
-            Ask::Upsert(key, record) => {
-                self.referring(record).await?.map(|record| WriteOperation::upsert(key, record))
-            }
-            Ask::Update(named, record) => match self.remote_id(kind, &named, "/id").await? {
-                Ok(id) => self.referring(record).await?.map(|record| WriteOperation::update(id, record)),
-                Err(error) => Err(error),
-            },
-            Ask::Delete(named) => {
-                self.remote_id(kind, &named, "/id").await?.map(|id| WriteOperation::delete(kind, id))
-            }
-            Ask::Convert(conversion) => self.conversion(*conversion).await?.map(WriteOperation::Convert),
+            Ask::Create(record) => WriteOperation::create(self.mapped(record)?),
+            Ask::Upsert(key, record) => WriteOperation::upsert(key, self.mapped(record)?),
+            Ask::Update(id, record) => WriteOperation::update(named(&id)?, self.mapped(record)?),
+            Ask::Delete(id) => WriteOperation::delete(kind, named(&id)?),
+            Ask::Convert(conversion) => WriteOperation::Convert(self.conversion(*conversion, known)?),
         })
     }
 
-    /// The record with remote ids and the remote's own fields in place of ours. References that stay open are refused by
-    /// name, with everything else that is wrong with the row; a mapped field that is none is an error of the row.
-    async fn referring(&self, mut record: RecordPatch) -> Result<Result<RecordPatch, Error>> {
-        self.session.store.resolve_references(self.account.id, &mut record).await?;
-        Ok(record.resolve_field_mappings(&self.mappings).map(|()| record))
+    /// The record with the remote's own fields in place of mapped ones; one that is none is an error of the row. References
+    /// that stayed open are refused by name, with everything else that is wrong with the row.
+    fn mapped(&self, mut record: RecordPatch) -> Result<RecordPatch, Error> {
+        record.resolve_field_mappings(&self.mappings)?;
+        Ok(record)
     }
 
-    async fn conversion(&self, conversion: Conversion) -> Result<Result<ConvertLead, Error>> {
+    fn conversion(&self, conversion: Conversion, known: &Known) -> Result<ConvertLead, Error> {
         let Conversion { lead, into } = conversion;
-        let lead = match self.remote_id(ObjectKind::Lead, &lead, "/id").await? {
-            Ok(id) => id,
-            Err(error) => return Ok(Err(error)),
-        };
-        let mut convert = ConvertLead::new(lead);
+        let mut convert = ConvertLead::new(self.remote_id(known, ObjectKind::Lead, &lead, "/id")?);
         convert.opportunity_name = into.opportunity_name;
         convert.converted_status = into.converted_status;
-        let target = async {
-            convert.account = self.target(into.account, "/account").await?;
-            convert.contact = self.target(into.contact, "/contact").await?;
-            convert.owner = self.target(into.owner, "/owner").await?;
-            Ok(convert)
-        };
-        match target.await {
-            Ok(convert) => Ok(Ok(convert)),
-            Err(Unknown::Row(error)) => Ok(Err(error)),
-            Err(Unknown::All(failure)) => Err(failure),
-        }
+        convert.account = self.target(known, into.account, "/account")?;
+        convert.contact = self.target(known, into.contact, "/contact")?;
+        convert.owner = self.target(known, into.owner, "/owner")?;
+        Ok(convert)
     }
 
-    async fn target<T: Object>(
+    fn target<T: Object>(
         &self,
+        known: &Known,
         reference: Option<Ref<T>>,
         pointer: &str,
-    ) -> Result<Option<Ref<T>>, Unknown> {
+    ) -> Result<Option<Ref<T>>, Error> {
         let Some(reference) = reference else { return Ok(None) };
-        let (Some(id), None) = (reference.id(), reference.remote_id()) else { return Ok(Some(reference)) };
-        let named = Named::Unified(*id.as_uuid());
-        let found = self.remote_id(T::KIND, &named, pointer).await.map_err(Unknown::All)?;
-        found.map(|id| Some(reference.resolved(id))).map_err(Unknown::Row)
+        let Some((kind, id)) = row::open(&reference) else { return Ok(Some(reference)) };
+        let id = self.remote_id(known, kind, &Named::Unified(id), pointer)?;
+        Ok(Some(reference.resolved(id)))
     }
 
     /// The remote id of a record of this account.
-    async fn remote_id(
+    fn remote_id(
         &self,
+        known: &Known,
         kind: ObjectKind,
         named: &Named,
         pointer: &str,
-    ) -> Result<Result<RemoteId, Error>> {
+    ) -> Result<RemoteId, Error> {
         let id = match named {
-            Named::Remote(id) => return Ok(Ok(id.clone())),
+            Named::Remote(id) => return Ok(id.clone()),
             Named::Unified(id) => *id,
         };
-        let stored = self.session.store.get(kind, id, Include::default()).await?;
-        let found = stored
-            .filter(|stored| stored.linked_account == self.account.id)
-            .and_then(|stored| stored.record.remote_id().cloned());
-        Ok(found.ok_or_else(|| {
+        known.get(&(kind, id)).cloned().ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
                 format!("no {kind} {id} of {:?} is in the store", self.account.name),
             )
             .with_field(pointer, "no record with this unified id is known here")
             .with_advice("give the remote id, or sync first so that the unified id can be looked up")
-        }))
+        })
     }
-}
-
-/// Why a reference has no remote id.
-enum Unknown {
-    /// The store does not know it: the row fails.
-    Row(Error),
-    /// The store cannot be read.
-    All(Failure),
 }
 
 /// Whether rows behind this one would fare no better.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use unicrm_core::{Account, Contact, ExternalKey, ObjectKind, RecordPatch, Ref, RemoteId, User};
+use unicrm_core::{Account, Contact, ExternalKey, Object, ObjectKind, RecordPatch, Ref, RemoteId, User};
 use uuid::Uuid;
 
 use super::values::Value;
@@ -43,6 +43,41 @@ pub(super) enum Ask {
     Upsert(ExternalKey, RecordPatch),
     Delete(Named),
     Convert(Box<Conversion>),
+}
+
+impl Ask {
+    /// The record that goes along.
+    pub(super) fn record(&mut self) -> Option<&mut RecordPatch> {
+        match self {
+            Self::Create(record) | Self::Update(_, record) | Self::Upsert(_, record) => Some(record),
+            Self::Delete(_) | Self::Convert(_) => None,
+        }
+    }
+
+    /// The records that it names by unified id, apart from the references of its record.
+    pub(super) fn unified(&self, kind: ObjectKind) -> Vec<(ObjectKind, Uuid)> {
+        let of = |kind, named: &Named| match named {
+            Named::Unified(id) => Some((kind, *id)),
+            Named::Remote(_) => None,
+        };
+        match self {
+            Self::Create(_) | Self::Upsert(..) => Vec::new(),
+            Self::Update(named, _) | Self::Delete(named) => of(kind, named).into_iter().collect(),
+            Self::Convert(conversion) => {
+                let Conversion { lead, into } = &**conversion;
+                let account = into.account.as_ref().and_then(open);
+                let contact = into.contact.as_ref().and_then(open);
+                let owner = into.owner.as_ref().and_then(open);
+                [of(ObjectKind::Lead, lead), account, contact, owner].into_iter().flatten().collect()
+            }
+        }
+    }
+}
+
+/// What a reference stands for, when its remote id is not known.
+pub(super) fn open<T: Object>(reference: &Ref<T>) -> Option<(ObjectKind, Uuid)> {
+    let id = reference.id().filter(|_| reference.remote_id().is_none())?;
+    Some((T::KIND, *id.as_uuid()))
 }
 
 /// The conversion of a lead, as JSON and arguments name it.

@@ -3,9 +3,8 @@
 use clap::Args;
 use unicrm_core::ObjectKind;
 
+use super::RecordOptions;
 use super::row::{self, Named};
-use super::values::Source;
-use super::{Command, DataOption, DuplicateOption, Input, WriteOptions, run as write};
 use crate::cli::Global;
 use crate::errors::{Exit, Failure, Result};
 
@@ -22,15 +21,11 @@ pub(crate) struct Arguments {
     /// The record, by unified or remote id; without it each row names its own
     id: Option<String>,
     #[command(flatten)]
-    data: DataOption,
-    #[command(flatten)]
-    duplicates: DuplicateOption,
-    #[command(flatten)]
-    options: WriteOptions,
+    options: RecordOptions,
 }
 
 pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
-    let Arguments { object: kind, id, data, duplicates, options } = arguments;
+    let Arguments { object: kind, id, options } = arguments;
     let named = id.as_deref().map(Named::of);
     let read = |number: usize, value: &_| {
         if named.is_some() && number > 0 {
@@ -39,7 +34,5 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         }
         row::update(kind, named.as_ref(), value)
     };
-    let input = Input::Data(Source::of(&data.data), &read);
-    write(Command { kind, options: &options, allow_duplicates: duplicates.allow_duplicates, global }, input)
-        .await
+    options.run(kind, global, read).await
 }

@@ -3,8 +3,7 @@
 use clap::Args;
 use unicrm_core::ObjectKind;
 
-use super::values::Source;
-use super::{Command, DataOption, DuplicateOption, Input, WriteOptions, row, run as write};
+use super::{RecordOptions, row};
 use crate::cli::Global;
 use crate::errors::{Exit, Failure, Result};
 
@@ -22,11 +21,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FIELD[=VALUE]", value_parser = key)]
     key: (String, Option<String>),
     #[command(flatten)]
-    data: DataOption,
-    #[command(flatten)]
-    duplicates: DuplicateOption,
-    #[command(flatten)]
-    options: WriteOptions,
+    options: RecordOptions,
 }
 
 fn key(text: &str) -> Result<(String, Option<String>), String> {
@@ -41,7 +36,7 @@ fn key(text: &str) -> Result<(String, Option<String>), String> {
 }
 
 pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
-    let Arguments { object: kind, key: (field, value), data, duplicates, options } = arguments;
+    let Arguments { object: kind, key: (field, value), options } = arguments;
     let read = |number: usize, row: &_| {
         if value.is_some() && number > 0 {
             return Err(Failure::usage("one value of the key is given, and more than one record to write")
@@ -49,7 +44,5 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         }
         row::upsert(kind, &field, value.as_deref(), row)
     };
-    let input = Input::Data(Source::of(&data.data), &read);
-    write(Command { kind, options: &options, allow_duplicates: duplicates.allow_duplicates, global }, input)
-        .await
+    options.run(kind, global, read).await
 }

@@ -51,8 +51,9 @@ impl Source {
         let input: Box<dyn BufRead> = match self {
             Self::Inline(text) => Box::new(Cursor::new(text.clone().into_bytes())),
             Self::File(path) => {
-                let failed =
-                    |error| Failure::usage(format!("{} cannot be read", path.display())).because(error);
+                let failed = |error: std::io::Error| {
+                    Failure::usage(format!("{} cannot be read: {error}", path.display()))
+                };
                 Box::new(BufReader::with_capacity(128 << 10, File::open(path).map_err(failed)?))
             }
             Self::Stdin => Box::new(BufReader::with_capacity(128 << 10, stdin())),
@@ -162,7 +163,8 @@ impl Values {
             self.bump()?;
             bytes.push(byte);
             if bytes.len() > LONGEST {
-                return Err(self.wrong("a record is longer than 16 megabytes"));
+                let what = "the record that begins here is longer than 16 megabytes";
+                return Err(self.wrong_at(line, what).advice("a quote or a bracket may be missing in it"));
             }
             match byte {
                 _ if escaped => escaped = false,
@@ -179,14 +181,16 @@ impl Values {
         if bytes.is_empty() {
             return Err(self.wrong("a record is missing"));
         }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Failure::usage(format!("{}, line {line}: this is not UTF-8", self.name)))?;
+        let text = String::from_utf8(bytes).map_err(|_| self.wrong_at(line, "this is not UTF-8"))?;
         Ok(Value { text, line })
     }
 
     fn wrong(&self, what: &str) -> Failure {
-        Failure::usage(format!("{}, line {}: {what}", self.name, self.line))
-            .advice("give one JSON object, one per line, or one array of them")
+        self.wrong_at(self.line, what).advice("give one JSON object, one per line, or one array of them")
+    }
+
+    fn wrong_at(&self, line: u64, what: &str) -> Failure {
+        Failure::usage(format!("{}, line {line}: {what}", self.name))
     }
 
     /// The mark that some programs put before UTF-8.
@@ -212,7 +216,7 @@ impl Values {
 
     fn peek(&mut self) -> Result<Option<u8>> {
         let name = &self.name;
-        let failed = |error| Failure::usage(format!("{name} cannot be read")).because(error);
+        let failed = |error: std::io::Error| Failure::usage(format!("{name} cannot be read: {error}"));
         Ok(self.input.fill_buf().map_err(failed)?.first().copied())
     }
 
@@ -279,6 +283,13 @@ mod tests {
             let error = read(text).expect_err(text);
             assert!(error.contains(what) && error.contains(&format!("line {line}")), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_quote_that_is_missing_is_looked_for_where_its_record_begins() {
+        let rest = "{}\n".repeat(LONGEST / 3 + 1);
+        let error = read(&format!("{{}}\n{{\"last_name\": \"Feig}}\n{rest}")).expect_err("no end");
+        assert!(error.contains("line 2: ") && error.contains("quote"), "{error}");
     }
 
     #[test]
