@@ -16,7 +16,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("unicrm-salesforce-emulator", &[]),
     ("unicrm", &["unicrm-core", "unicrm-salesforce"]),
     ("unicrm-cli", &["unicrm", "unicrm-core", "unicrm-store", "unicrm-sync", "unicrm-salesforce-emulator"]),
-    ("unicrm-tests", &[]),
+    (
+        "unicrm-tests",
+        &["unicrm-core", "unicrm-salesforce", "unicrm-salesforce-emulator", "unicrm-store", "unicrm-sync"],
+    ),
 ];
 
 fn edges() -> BTreeMap<String, BTreeSet<String>> {

@@ -1,5 +1,5 @@
 // Compares what several clients read of one org: node compare.mjs FOLDER, with jsforce.json, simple-salesforce.json,
-// tap-salesforce.json and the folder unicrm with one file per unified object.
+// tap-salesforce.json, cirrus.json and the folder unicrm with one file per unified object.
 // Per sObject the number of records, the number of deleted ones, and the SHA-256 of the sorted ids must agree.
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -50,7 +50,7 @@ function difference(ours = [], theirs = []) {
 }
 
 const folder = process.argv[2];
-const others = ["simple-salesforce", "tap-salesforce"];
+const others = ["simple-salesforce", "tap-salesforce", "cirrus"];
 const reference = await json(join(folder, "jsforce.json"));
 const readings = { unicrm: await unified(join(folder, "unicrm")) };
 for (const other of others) {

@@ -1,35 +1,45 @@
 //! What people do in an org, carried out behind the sync's back, with what follows from it for the oracle.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use serde_json::json;
 use unicrm_core::ObjectKind;
 use unicrm_salesforce_emulator::{FieldSchema, FieldType, OrgHandle, Record, SalesforceError};
 
+use crate::mutation::Mutation;
 use crate::objects::Remote;
 use crate::oracle::{CUSTOM, Row};
-use crate::program::Mutation;
 use crate::world::{Failure, World};
 
 impl World {
-    /// Carries out a mutation, if there is something to carry it out on.
+    /// Carries out a mutation. Where there is nothing to carry it out on, that is made first. True when anything happened.
     pub(crate) async fn change(
         &mut self,
         org: &OrgHandle,
         mutation: &Mutation,
         age: u64,
     ) -> Result<bool, Failure> {
-        // Where there is nothing to take back, it is done first.
-        for mutation in [Some(mutation.clone()), mutation.first()].into_iter().flatten() {
-            let outcome = self.try_change(org, &mutation, age).await?;
+        let mut chain = vec![mutation.clone()];
+        chain.extend(std::iter::successors(mutation.first(), Mutation::first));
+        let (mut at, mut back, mut happened) = (0, false, false);
+        loop {
+            let outcome = self.try_change(org, &chain[at], age).await?;
             // What the org refuses (an object out of sight, a record that cannot come back) has not happened.
             if outcome.unwrap_or(false) {
-                let name = if age > 0 { "late commit" } else { mutation.name() };
+                let name = if age > 0 { "late commit" } else { chain[at].name() };
                 self.pending.insert(name);
                 self.tally.mutation(name);
-                return Ok(true);
+                (back, happened) = (true, true);
+            } else if back || at + 1 == chain.len() {
+                return Ok(happened);
+            }
+            match (back, at) {
+                (true, 0) => return Ok(happened),
+                (true, _) => at -= 1,
+                (false, _) => at += 1,
             }
         }
-        Ok(false)
     }
 
     async fn try_change(
@@ -55,6 +65,10 @@ impl World {
             Mutation::Edit { remote, pick, text, parent } => {
                 let live = self.rows(remote).await?.into_iter().filter(|row| !row.deleted && free(row));
                 let Some(id) = picked(live, pick) else { return Ok(Ok(false)) };
+                if self.unseen.records.contains(&id) {
+                    // Of two states with one stamp, a comparison by stamps sees neither.
+                    self.org.advance_clock(Duration::from_secs(1));
+                }
                 if remote == Remote::User {
                     let stamp = begun;
                     let name = format!("u{text:04x}");
@@ -78,12 +92,12 @@ impl World {
             Mutation::Purge { remote, pick } => {
                 let all = self.rows(remote).await?.into_iter();
                 let Some(id) = picked(all, pick).filter(|_| remote.deletes()) else { return Ok(Ok(false)) };
-                org.hard_delete(remote.sobject(), &id).await.map(|()| true)
+                Ok(self.purge(org, remote, &id).await)
             }
             Mutation::EmptyBin { remote } => {
                 let mut emptied = false;
                 for row in self.rows(remote).await?.into_iter().filter(|row| row.deleted) {
-                    emptied |= org.hard_delete(remote.sobject(), &row.id).await.is_ok();
+                    emptied |= self.purge(org, remote, &row.id).await;
                 }
                 Ok(emptied)
             }
@@ -129,7 +143,7 @@ impl World {
                 }
                 Ok(hides)
             }
-            Mutation::ShowObject { pick } => {
+            Mutation::ShowObject { pick, .. } => {
                 let mut hidden = self.remotes();
                 hidden.retain(|remote| !org.visibility().can_read(remote.sobject()));
                 let Some(remote) = taken(&mut hidden, pick) else { return Ok(Ok(false)) };
@@ -145,7 +159,7 @@ impl World {
                 self.loose_ids.insert((remote.kind(), id.clone()), self.tick);
                 Ok(self.unseen.records.insert(id))
             }
-            Mutation::ShowRecord { pick } => {
+            Mutation::ShowRecord { pick, .. } => {
                 let mut unseen: Vec<String> = self.unseen.records.iter().cloned().collect();
                 let Some(id) = taken(&mut unseen, pick) else { return Ok(Ok(false)) };
                 org.show_record(&id);
@@ -185,6 +199,15 @@ impl World {
         })
     }
 
+    async fn purge(&mut self, org: &OrgHandle, remote: Remote, id: &str) -> bool {
+        let purged = org.hard_delete(remote.sobject(), id).await.is_ok();
+        if purged && remote == Remote::ContentNote {
+            // No list tells of enhanced notes that are gone for good.
+            self.loose_ids.insert((remote.kind(), id.to_owned()), self.tick);
+        }
+        purged
+    }
+
     /// Some records refer to others.
     async fn refer(
         &self,
@@ -203,9 +226,13 @@ impl World {
         Ok(())
     }
 
+    /// With a custom field where there is one, and without what the user who writes cannot see.
     fn extend(&self, fields: &mut serde_json::Value, remote: Remote, text: u16) {
         if self.custom.contains(remote.sobject()) {
             fields[CUSTOM] = json!(format!("custom{text:04x}"));
+        }
+        if let Some(fields) = fields.as_object_mut() {
+            fields.retain(|name, _| !self.unseen.fields.contains(&(remote.sobject(), name.clone())));
         }
     }
 }

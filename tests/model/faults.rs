@@ -2,8 +2,8 @@
 
 use unicrm_salesforce_emulator::{Fault, Resource};
 
+use crate::draw::Draw;
 use crate::objects::Remote;
-use crate::program::Draw;
 
 /// The requests of a sync.
 pub(crate) const OPERATIONS: [Resource; 10] = [

@@ -1,6 +1,6 @@
 //! A provider and a store that stop at a chosen effect, and that can be made wrong on purpose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use unicrm_core::{
     Access, Capabilities, ChangesPage, ChangesRequest, CredentialStore, CustomObjectClass, CustomPage,
     CustomRead, CustomWrite, FieldMapping, LinkedAccountId, Next, ObjectKind, Page, PageToken, Provider,
-    ProviderInfo, RawRecord, RawRequest, RawResponse, ReadPart, ReadRequest, RecordPatch, Result, Schema,
-    Scope, SearchRequest, Watermark, WriteReport, WriteRequest,
+    ProviderInfo, RawRecord, RawRequest, RawResponse, ReadPart, ReadRequest, RemoteId, Result, Schema, Scope,
+    SearchRequest, Watermark, WriteReport, WriteRequest,
 };
 use unicrm_store::{
     AccountStatus, Checkpoint, Epoch, Include, Ingest, LinkRequest, LinkedAccount, LinkedAccounts, ListPage,
@@ -352,8 +352,12 @@ impl Records for GatedStore {
         self.inner.raw(kind, id).await
     }
 
-    async fn resolve_references(&self, account: LinkedAccountId, patch: &mut RecordPatch) -> Result<()> {
-        self.inner.resolve_references(account, patch).await
+    async fn remote_ids(
+        &self,
+        account: LinkedAccountId,
+        records: Vec<(ObjectKind, Uuid)>,
+    ) -> Result<HashMap<(ObjectKind, Uuid), RemoteId>> {
+        self.inner.remote_ids(account, records).await
     }
 }
 

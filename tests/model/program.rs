@@ -3,8 +3,11 @@
 use unicrm_core::ObjectKind;
 use unicrm_salesforce_emulator::{Fault, Resource};
 
+use crate::draw::Draw;
 use crate::faults;
+use crate::mutation::{CHANGES, Change, Mutation, OF_RECORDS};
 use crate::objects::{Remote, remotes_of};
+use crate::theme::Theme;
 
 /// Steps of a program on average.
 const STEPS: u64 = 40;
@@ -20,6 +23,8 @@ pub(crate) struct Program {
     pub(crate) quiet: u64,
     /// Whether a new process does the last sync.
     pub(crate) fresh: bool,
+    /// The pages of the last sync: by themselves, or the first ones of all objects together.
+    pub(crate) last: Pages,
     /// Whether everything is read by query jobs, where the org offers them.
     pub(crate) bulk: bool,
 }
@@ -32,102 +37,6 @@ pub(crate) enum Step {
     Late(u64, Mutation),
     Wait(u64),
     Sync(Sync),
-}
-
-/// What somebody does in the org.
-#[derive(Clone, Debug)]
-pub(crate) enum Mutation {
-    Create {
-        remote: Remote,
-        text: u16,
-        parent: u16,
-    },
-    Edit {
-        remote: Remote,
-        pick: u16,
-        text: u16,
-        parent: u16,
-    },
-    Delete {
-        remote: Remote,
-        pick: u16,
-    },
-    /// Out of the bin, or straight away.
-    Purge {
-        remote: Remote,
-        pick: u16,
-    },
-    EmptyBin {
-        remote: Remote,
-    },
-    Undelete {
-        remote: Remote,
-        pick: u16,
-    },
-    Merge {
-        remote: Remote,
-        pick: u16,
-        other: u16,
-    },
-    HideField {
-        pick: u16,
-    },
-    ShowField {
-        pick: u16,
-    },
-    HideObject {
-        remote: Remote,
-    },
-    ShowObject {
-        pick: u16,
-    },
-    HideRecord {
-        remote: Remote,
-        pick: u16,
-    },
-    ShowRecord {
-        pick: u16,
-    },
-    AddField {
-        pick: u16,
-    },
-    RemoveField {
-        pick: u16,
-    },
-}
-
-impl Mutation {
-    /// What has to happen before this can.
-    pub(crate) const fn first(&self) -> Option<Self> {
-        Some(match *self {
-            Self::EmptyBin { remote } => Self::Delete { remote, pick: 7 },
-            Self::Undelete { remote, pick } => Self::Delete { remote, pick },
-            Self::ShowField { pick } => Self::HideField { pick },
-            Self::RemoveField { pick } => Self::AddField { pick },
-            _ => return None,
-        })
-    }
-
-    /// What sort it is, for the tables.
-    pub(crate) const fn name(&self) -> &'static str {
-        match self {
-            Self::Create { .. } => "create",
-            Self::Edit { .. } => "edit",
-            Self::Delete { .. } => "delete",
-            Self::Purge { .. } => "hard delete",
-            Self::EmptyBin { .. } => "empty bin",
-            Self::Undelete { .. } => "undelete",
-            Self::Merge { .. } => "merge",
-            Self::HideField { .. } => "hide field",
-            Self::ShowField { .. } => "show field",
-            Self::HideObject { .. } => "hide object",
-            Self::ShowObject { .. } => "show object",
-            Self::HideRecord { .. } => "unshare",
-            Self::ShowRecord { .. } => "share",
-            Self::AddField { .. } => "add field",
-            Self::RemoveField { .. } => "remove field",
-        }
-    }
 }
 
 /// One run of the sync.
@@ -187,55 +96,6 @@ pub(crate) enum Interruption {
     Meanwhile(Vec<Step>),
 }
 
-/// SplitMix64: small, and the same on every machine and in every version.
-pub(crate) struct Draw(u64);
-
-impl Draw {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-
-    fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.below(high - low + 1)
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    fn any(&mut self) -> u16 {
-        (self.next() >> 40) as u16
-    }
-
-    pub(crate) fn of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        let at = self.below(items.len() as u64) as usize;
-        &items[at]
-    }
-
-    fn weighted<T: Copy>(&mut self, items: &[(u64, T)]) -> T {
-        let mut at = self.below(items.iter().map(|(weight, _)| weight).sum());
-        for (weight, item) in items {
-            if at < *weight {
-                return *item;
-            }
-            at -= weight;
-        }
-        items[0].1
-    }
-}
-
 const KINDS: [(u64, ObjectKind); 8] = [
     (4, ObjectKind::Contact),
     (3, ObjectKind::Account),
@@ -260,7 +120,9 @@ impl Program {
     /// The program of a seed.
     pub(crate) fn draw(seed: u64, sort: Sort) -> Self {
         let mut draw = Draw::new(seed);
-        let mut kinds = vec![draw.weighted(&KINDS)];
+        let theme = (sort == Sort::Any).then(|| Theme::of(seed));
+        let needed = theme.as_ref().and_then(Theme::needs);
+        let mut kinds = vec![needed.unwrap_or_else(|| draw.weighted(&KINDS))];
         while kinds.len() < 3 && draw.chance(60) {
             let kind = draw.weighted(&KINDS);
             if !kinds.contains(&kind) {
@@ -271,8 +133,8 @@ impl Program {
         // What is synced comes often; parents and children of it now and then.
         remotes = remotes.repeat(3);
         remotes.extend([Remote::Account, Remote::Contact]);
-        let bulk = draw.chance(50);
-        let mut generator = Generator { draw, remotes, sort, bulk };
+        let bulk = theme.as_ref().and_then(Theme::by_jobs).unwrap_or_else(|| draw.chance(50));
+        let mut generator = Generator { draw, remotes, sort, bulk, theme };
         let length = generator.draw.between(STEPS / 2, STEPS * 3 / 2);
         let mut steps = Vec::new();
         for _ in 0..generator.draw.between(3, 8) {
@@ -283,7 +145,8 @@ impl Program {
         }
         let quiet = generator.draw.between(60, 1_200);
         let fresh = generator.draw.chance(50);
-        Self { seed, kinds, steps, quiet, fresh, bulk }
+        let last = if generator.draw.chance(50) { Pages::Small(3) } else { Pages::Whole };
+        Self { seed, kinds, steps, quiet, fresh, last, bulk }
     }
 
     /// Smaller programs that may fail as well, the much smaller ones first.
@@ -336,14 +199,15 @@ struct Generator {
     remotes: Vec<Remote>,
     sort: Sort,
     bulk: bool,
+    theme: Option<Theme>,
 }
 
 impl Generator {
     fn step(&mut self) -> Step {
         match self.draw.below(100) {
             0..=50 => Step::Remote(self.mutation()),
-            51..=59 => self.late(),
-            60..=74 => Step::Wait(self.wait()),
+            51..=57 => self.late(),
+            58..=69 => Step::Wait(self.wait()),
             _ => Step::Sync(self.sync()),
         }
     }
@@ -386,40 +250,35 @@ impl Generator {
     fn mutation(&mut self) -> Mutation {
         let remote = self.remote();
         let (pick, text, parent) = (self.draw.any(), self.draw.any(), self.draw.any());
-        let permissions = if self.sort == Sort::Plain { 0 } else { 1 };
-        match self.draw.weighted(&[
-            (20, 0),
-            (22, 1),
-            (8, 2),
-            (6, 3),
-            (6, 4),
-            (7, 5),
-            (9, 6),
-            (5 * permissions, 7),
-            (7 * permissions, 8),
-            (3 * permissions, 9),
-            (5 * permissions, 10),
-            (5 * permissions, 11),
-            (6 * permissions, 12),
-            (4 * permissions, 13),
-            (6 * permissions, 14),
-        ]) {
-            0 => Mutation::Create { remote, text, parent },
-            1 => Mutation::Edit { remote, pick, text, parent },
-            2 => Mutation::Delete { remote, pick },
-            3 => Mutation::Purge { remote, pick },
-            4 => Mutation::EmptyBin { remote },
-            5 => Mutation::Undelete { remote, pick },
-            6 => Mutation::Merge { remote, pick, other: text },
-            7 => Mutation::HideField { pick },
-            8 => Mutation::ShowField { pick },
-            9 => Mutation::HideObject { remote },
-            10 => Mutation::ShowObject { pick },
-            11 => Mutation::HideRecord { remote, pick },
-            12 => Mutation::ShowRecord { pick },
-            13 => Mutation::AddField { pick },
-            _ => Mutation::RemoveField { pick },
+        let own = self.theme.as_ref().map(|theme| theme.change);
+        let change = match own.filter(|_| self.draw.chance(30)) {
+            Some(own) => own,
+            None if self.sort == Sort::Plain => self.draw.weighted(&CHANGES[..OF_RECORDS]),
+            None => self.draw.weighted(&CHANGES),
+        };
+        match change {
+            Change::Create => Mutation::Create { remote, text, parent },
+            Change::Edit => Mutation::Edit { remote, pick, text, parent },
+            Change::Delete => Mutation::Delete { remote, pick },
+            Change::Purge => Mutation::Purge { remote, pick },
+            Change::EmptyBin => Mutation::EmptyBin { remote },
+            Change::Undelete => Mutation::Undelete { remote, pick },
+            Change::Merge => Mutation::Merge { remote: self.merged(), pick, other: text },
+            Change::HideField => Mutation::HideField { pick },
+            Change::ShowField => Mutation::ShowField { pick },
+            Change::HideObject => Mutation::HideObject { remote },
+            Change::ShowObject => Mutation::ShowObject { remote, pick },
+            Change::HideRecord => Mutation::HideRecord { remote, pick },
+            Change::ShowRecord => Mutation::ShowRecord { remote, pick },
+            Change::AddField => Mutation::AddField { pick },
+            Change::RemoveField => Mutation::RemoveField { pick },
         }
+    }
+
+    /// An object whose records are merged, of those that are synced if there is one.
+    fn merged(&mut self) -> Remote {
+        let merged: Vec<Remote> = self.remotes.iter().copied().filter(|remote| remote.merges()).collect();
+        *self.draw.of(&merged)
     }
 
     fn sync(&mut self) -> Sync {
@@ -433,9 +292,9 @@ impl Generator {
         let mut only = self.draw.chance(20).then(|| self.draw.any());
         let mut expired = self.draw.chance(5);
         let mut planned = Vec::new();
-        if self.sort == Sort::Any && self.draw.chance(75) {
-            for _ in 0..self.draw.weighted(&[(6, 1), (3, 2), (1, 4)]) {
-                let fault = self.fault();
+        if self.sort == Sort::Any && self.draw.chance(85) {
+            for number in 0..self.draw.weighted(&[(6, 1), (3, 2), (1, 4)]) {
+                let fault = self.fault(number == 0);
                 // The sync goes where the fault is.
                 match fault.resource {
                     Resource::QueryMore => pages = Pages::Short(1_500),
@@ -446,8 +305,11 @@ impl Generator {
                     Resource::Replication => full = false,
                     Resource::Describe => restart = true,
                     Resource::Token => expired = true,
-                    Resource::Blob | Resource::BulkQuery | Resource::BulkStatus | Resource::BulkResults => {
-                        (full, only) = (true, None)
+                    Resource::Blob => (full, only) = (true, None),
+                    Resource::BulkQuery | Resource::BulkStatus | Resource::BulkResults => {
+                        (full, only) = (true, None);
+                        // A process whose job failed reads that object in another way from then on.
+                        restart |= self.draw.chance(70);
                     }
                     _ => {}
                 }
@@ -484,18 +346,36 @@ impl Generator {
         }
     }
 
-    fn fault(&mut self) -> Planned {
+    /// A fault of any sort, or mostly the program's own.
+    fn fault(&mut self, own: bool) -> Planned {
         let remote = self.remote();
         let notes = self.remotes.contains(&Remote::ContentNote);
-        let (fault, resource) = faults::draw(&mut self.draw, remote, self.bulk, notes);
+        let any = faults::draw(&mut self.draw, remote, self.bulk, notes);
+        let own = self.theme.as_ref().filter(|_| own && self.draw.chance(80));
+        let own = own.and_then(|theme| Some((theme.fault(remote)?, theme.resource)));
+        // The own fault comes more often in a row: what it makes fail leaves changes waiting for the next sync.
+        let once = if own.is_some() { 4 } else { 7 };
+        let (fault, resource) = own.unwrap_or(any);
         let times = match self.draw.below(10) {
-            0..=6 => 1,
-            7..=8 => self.draw.between(2, 3),
-            _ => 12,
+            draw if draw < once => 1,
+            9 => 12,
+            _ => self.draw.between(2, 3),
         };
-        // Of some requests a sync makes one.
-        let once = matches!(resource, Resource::Composite | Resource::Token | Resource::BulkQuery);
-        let after = if once { 0 } else { self.draw.below(3) };
+        // Of some requests a sync makes one, or a few.
+        let after = match resource {
+            Resource::Composite | Resource::Token | Resource::BulkQuery => 0,
+            Resource::Describe
+            | Resource::Replication
+            | Resource::Blob
+            | Resource::BulkStatus
+            | Resource::BulkResults
+                if self.draw.chance(80) =>
+            {
+                0
+            }
+            _ if self.draw.chance(40) => 0,
+            _ => self.draw.below(3),
+        };
         Planned { fault, resource, after, times }
     }
 }

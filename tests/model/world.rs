@@ -12,7 +12,7 @@ use unicrm_core::{
 };
 use unicrm_salesforce_emulator::{Emulator, Fault, FaultRule, OrgHandle, Resource};
 use unicrm_store::{Ingest as _, LinkRequest, LinkedAccounts as _, SqliteStore};
-use unicrm_sync::{Options, Reconcile, Status, Summary, sync};
+use unicrm_sync::{Checkpoint, Options, Reconcile, Status, Summary, sync};
 
 use crate::faults;
 use crate::interrupt::{Bug, Gate, GatedProvider, GatedStore};
@@ -57,6 +57,13 @@ pub(crate) struct World {
     pub(crate) unseen: Unseen,
     /// Whether this connection may have found an object missing: it takes that as given for an hour of the machine's time.
     pub(crate) missed: bool,
+    /// Whether faults met the last sync: the org may never have let the connection in with the token that it has, and
+    /// then a refusal within seconds is taken for one that no further token would end.
+    unproven: bool,
+    /// Records of which a comparison of ids told that they are gone.
+    compared: BTreeSet<String>,
+    /// Whether everything was just read that the org shows.
+    whole: bool,
     /// Objects that have the custom field.
     pub(crate) custom: BTreeSet<&'static str>,
     /// Since when a record or a field may differ until everything is read again.
@@ -95,6 +102,9 @@ impl World {
             connected: 0,
             unseen: Unseen::default(),
             missed: false,
+            unproven: false,
+            compared: BTreeSet::new(),
+            whole: false,
             custom: BTreeSet::new(),
             loose_ids: BTreeMap::new(),
             loose_fields: BTreeMap::new(),
@@ -213,6 +223,7 @@ impl World {
         self.tally.sync(step.full, step.reconcile);
         let summary = self.attempt(step).await?;
         let struck = self.strikes(&rules);
+        let unproven = std::mem::replace(&mut self.unproven, struck > 0 || summary.is_none());
         self.missed |= self.some_are_hidden();
         self.notice_lost_fields();
         let Some(summary) = summary else { return Ok(()) };
@@ -221,7 +232,12 @@ impl World {
             self.tally.status(object.status);
             let visible =
                 remotes_of(object.kind).iter().all(|remote| self.org.visibility().can_read(remote.sobject()));
-            if object.status != Status::Complete && !disturbed && visible {
+            let excused = match object.error.as_ref().map(unicrm_core::Error::kind) {
+                Some(ErrorKind::Unauthenticated) => unproven,
+                Some(ErrorKind::PermissionDenied) => self.missed,
+                _ => false,
+            };
+            if object.status != Status::Complete && !disturbed && visible && !excused {
                 return Err(format!("an undisturbed sync of {} failed: {:?}", object.kind, object.error));
             }
         }
@@ -344,30 +360,51 @@ impl World {
             full: false,
             reconcile: false,
             only: None,
-            pages: Pages::Small(3),
+            pages: program.last,
             concurrency: 2,
-            restart: program.fresh || hidden,
+            restart: program.fresh || hidden || self.unproven,
             expired: false,
             faults: Vec::new(),
             midway: None,
         };
         self.last("the last sync", &quiet).await?;
         let again = Sync { restart: false, pages: Pages::Whole, ..quiet.clone() };
-        let total = self.last("one sync more", &again).await?.total();
-        if total.created + total.updated + total.deleted > 0 {
-            return Err(format!("one sync more found something to change: {total:?}"));
+        let more = self.last("one sync more", &again).await?;
+        let total = more.total();
+        // Of what was hidden, a second reading may learn that it was deleted for good.
+        let updated = if hidden { 0 } else { total.updated };
+        if total.created + updated + total.deleted > 0 {
+            return Err(format!("one sync more found something to change: {:?}", more.objects));
         }
         let compared = Sync { reconcile: true, ..again };
-        self.loose_ids.clear();
+        if self.is_comparing().await? {
+            // It goes on where it was; what came late to the pages that it had passed is for the next one.
+            self.last("the comparison that was under way", &compared).await?;
+        }
+        self.compared = std::mem::take(&mut self.loose_ids).into_keys().map(|(_, id)| id).collect();
         self.last("comparing", &compared).await?;
         let full = Sync { full: true, restart: true, ..quiet };
         self.loose_fields.clear();
+        self.compared.clear();
+        self.whole = true;
         self.last("a full sync", &full).await?;
         let rejected = self.store.rejected(self.account, None, 10).await;
         match rejected {
             Ok(rows) if rows.is_empty() => Ok(()),
             other => Err(format!("rows were rejected: {other:?}")),
         }
+    }
+
+    async fn is_comparing(&self) -> Result<bool, Failure> {
+        for kind in &self.kinds {
+            let kept = self.store.checkpoint(self.account, *kind).await;
+            let kept = kept.map_err(|error| format!("no checkpoint of {kind}: {error:?}"))?;
+            let checkpoint = kept.and_then(|kept| kept.read::<Checkpoint>().ok());
+            if checkpoint.is_some_and(|checkpoint| checkpoint.comparison.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn last(&mut self, what: &str, step: &Sync) -> Result<Summary, Failure> {
@@ -400,6 +437,8 @@ impl World {
         Tolerance {
             ids: ids.map(|(_, id)| id.clone()).collect(),
             fields: fields.map(|(_, sobject, field)| (*sobject, field.clone())).collect(),
+            last_seen: self.compared.clone(),
+            hidden: !self.whole,
         }
     }
 }
