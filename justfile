@@ -78,7 +78,7 @@ lookup *ARGS:
 # 5,000 programs; which calls a program makes depends a little on time, so there are some programs more.
 # Random programs of changes, syncs, faults and crashes against the emulator: PROGRAMS of them, from SEED on.
 model PROGRAMS="5300" SEED="1":
-    UNICRM_PROGRAMS={{PROGRAMS}} UNICRM_SEED={{SEED}} UNICRM_PARALLEL=24 cargo run --release --bin model
+    UNICRM_PROGRAMS={{PROGRAMS}} UNICRM_SEED={{SEED}} UNICRM_PARALLEL=48 cargo run --release --bin model
 
 # Kills the real binary at random moments of a sync: KILLS times by REST and as often by Bulk. CONTACTS=27500 is an org of
 # 100,000 records. DATABASE is a PostgreSQL URL, or empty for a SQLite file.

@@ -10,7 +10,7 @@ use unicrm_salesforce_emulator::{FieldSchema, FieldType, OrgHandle, Record, Sale
 use crate::mutation::Mutation;
 use crate::objects::Remote;
 use crate::oracle::{CUSTOM, Row};
-use crate::world::{Failure, World};
+use crate::world::{Failure, OVERLAP, World};
 
 impl World {
     /// Carries out a mutation. Where there is nothing to carry it out on, that is made first. True when anything happened.
@@ -36,7 +36,13 @@ impl World {
             }
             match (back, at) {
                 (true, 0) => return Ok(happened),
-                (true, _) => at -= 1,
+                (true, _) => {
+                    at -= 1;
+                    if age > OVERLAP {
+                        // What a sync reads in between must not have the stamp of what follows.
+                        self.org.advance_clock(Duration::from_secs(1));
+                    }
+                }
                 (false, _) => at += 1,
             }
         }
@@ -49,9 +55,11 @@ impl World {
         age: u64,
     ) -> Result<Result<bool, SalesforceError>, Failure> {
         let now = self.org.now();
-        // A transaction waits for the one that holds its record: the later stamp is never overwritten by an earlier one.
+        // A transaction waits for the one that holds its record: the later stamp is never overwritten by an earlier one. Nor
+        // by an equal one, once no overlap helps: of two states with one stamp, a comparison by stamps sees neither.
         let begun = now.saturating_sub(SignedDuration::from_secs(age as i64)).unwrap_or(now);
-        let free = |row: &Row| age == 0 || row.stamp.is_none_or(|stamp| stamp <= begun);
+        let earlier = |stamp| if age > OVERLAP { stamp < begun } else { stamp <= begun };
+        let free = |row: &Row| age == 0 || row.stamp.is_none_or(earlier);
         Ok(match *mutation {
             Mutation::Create { remote, text, parent } => {
                 if remote == Remote::User {

@@ -21,6 +21,8 @@ use unicrm_store::{
 };
 use uuid::Uuid;
 
+use crate::history::History;
+
 /// A mistake that a sync engine could have, planted to see whether the programs find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
@@ -45,11 +47,13 @@ pub(crate) struct Gate {
     pub(crate) reached: Notify,
     /// Lets it go on.
     pub(crate) release: Notify,
+    history: Arc<History>,
 }
 
 impl Gate {
-    pub(crate) fn new(at: Option<(usize, bool)>) -> Arc<Self> {
-        Arc::new(Self { effects: AtomicUsize::new(0), at, reached: Notify::new(), release: Notify::new() })
+    pub(crate) fn new(at: Option<(usize, bool)>, history: Arc<History>) -> Arc<Self> {
+        let (reached, release) = (Notify::new(), Notify::new());
+        Arc::new(Self { effects: AtomicUsize::new(0), at, reached, release, history })
     }
 
     /// Counts an effect and gives its number; stands still where it is stopped before it.
@@ -107,6 +111,17 @@ impl GatedProvider {
             }
             page => page,
         }
+    }
+}
+
+/// A page as a line of the history.
+fn told(page: &Result<Page>) -> String {
+    match page {
+        Ok(page) => {
+            let ids: Vec<_> = page.rows.iter().map(unicrm_core::Row::remote_id).collect();
+            format!("{} rows {ids:?}, {:?}", ids.len(), page.next)
+        }
+        Err(error) => format!("{error:?}"),
     }
 }
 
@@ -174,7 +189,10 @@ impl Provider for GatedProvider {
         let number = self.gate.before().await;
         let parts: Vec<ReadPart> = request.into_parts().into_iter().map(|part| self.spoil(part)).collect();
         let pages = self.inner.read(parts.iter().cloned().collect()).await?;
-        let pages = parts.iter().zip(pages).map(|(part, page)| self.answer(part, page)).collect();
+        let pages: Vec<_> = parts.iter().zip(pages).map(|(part, page)| self.answer(part, page)).collect();
+        for (part, page) in parts.iter().zip(&pages) {
+            self.gate.history.note(|| format!("  {number} {part:?}\n    {}", told(page)));
+        }
         self.gate.after(number).await;
         Ok(pages)
     }
@@ -224,6 +242,7 @@ impl GatedStore {
     async fn passing<T: Send>(&self, effect: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let number = self.gate.before().await;
         let outcome = effect.await;
+        self.gate.history.note(|| format!("  {number} the store: {:?}", outcome.as_ref().err()));
         self.gate.after(number).await;
         outcome
     }

@@ -4,6 +4,7 @@
 //!
 //! - `UNICRM_PROGRAMS`: how many programs (60); from 5,000 on the coverage is asserted too.
 //! - `UNICRM_SEED`: the seed of the first; the others follow. A failure prints the seed that repeats it.
+//! - `UNICRM_REPEAT`: how often each program is run (1): which requests overlap is not the same each time.
 //! - `UNICRM_PARALLEL`: programs at a time (12). They spend much time waiting for retries.
 //!
 //! It is a program of its own, which `just model` compiles for speed with the very libraries of the command line, and a
@@ -15,6 +16,7 @@
 mod change;
 mod draw;
 mod faults;
+mod history;
 mod interrupt;
 mod mutation;
 mod objects;
@@ -30,7 +32,7 @@ use futures::StreamExt as _;
 use interrupt::Bug;
 use program::{Program, Sort};
 use tally::Tally;
-use world::{Failure, run};
+use world::{Failed, run};
 
 /// From so many programs on, every fault has to have met every kind of request.
 const FULL_RUN: u64 = 5_000;
@@ -54,7 +56,7 @@ fn runtime() -> tokio::runtime::Runtime {
 /// A program that failed, and why.
 struct Found {
     program: Program,
-    failure: Failure,
+    failed: Failed,
     /// How many were run.
     after: u64,
 }
@@ -70,7 +72,9 @@ async fn search(
     let mut total = Tally::default();
     let mut found = Vec::new();
     let parallel = number("UNICRM_PARALLEL", 12) as usize;
-    let programs = futures::stream::iter(first..first.saturating_add(count)).map(|seed| {
+    let repeat = number("UNICRM_REPEAT", 1);
+    let seeds = (first..first.saturating_add(count)).flat_map(|seed| (0..repeat).map(move |_| seed));
+    let programs = futures::stream::iter(seeds).map(|seed| {
         tokio::spawn(async move {
             let program = Program::draw(seed, sort);
             let (tally, outcome) = run(&program, bug).await;
@@ -83,8 +87,8 @@ async fn search(
         total.add(tally);
         total.programs += 1;
         total.steps += program.steps.len() as u64;
-        if let Err(failure) = outcome {
-            found.push(Found { program, failure, after: total.programs });
+        if let Err(failed) = outcome {
+            found.push(Found { program, failed, after: total.programs });
             if found.len() >= failures {
                 break;
             }
@@ -94,7 +98,7 @@ async fn search(
 }
 
 /// The smallest program that fails still, as far as the time allows.
-async fn shrink(mut program: Program, mut failure: Failure, bug: Option<Bug>) -> (Program, Failure) {
+async fn shrink(mut program: Program, mut failed: Failed, bug: Option<Bug>) -> (Program, Failed) {
     let started = Instant::now();
     'smaller: while started.elapsed() < SHRINKING {
         for candidate in program.smaller() {
@@ -102,13 +106,13 @@ async fn shrink(mut program: Program, mut failure: Failure, bug: Option<Bug>) ->
                 break;
             }
             if let (_, Err(why)) = run(&candidate, bug).await {
-                (program, failure) = (candidate, why);
+                (program, failed) = (candidate, why);
                 continue 'smaller;
             }
         }
         break;
     }
-    (program, failure)
+    (program, failed)
 }
 
 /// Whatever happens, the store comes to equal the org.
@@ -119,14 +123,16 @@ fn main() {
         let (tally, found) = search(first, count, Sort::Any, None, FAILURES).await;
         println!("{}", tally.report(&faults::OPERATIONS));
         println!("in {:.0?}", started.elapsed());
-        for Found { program, failure, .. } in &found {
-            println!("UNICRM_SEED={} UNICRM_PROGRAMS=1 fails: {failure}", program.seed);
+        for Found { program, failed, .. } in &found {
+            println!("UNICRM_SEED={} UNICRM_PROGRAMS=1 fails: {}", program.seed, failed.why);
         }
-        if let Some(Found { program, failure, .. }) = found.into_iter().next() {
+        if let Some(Found { program, failed, .. }) = found.into_iter().next() {
             let seed = program.seed;
-            let (small, why) = shrink(program, failure, None).await;
+            let (small, Failed { why, history }) = shrink(program, failed, None).await;
+            let history = history.join("\n");
             panic!(
-                "UNICRM_SEED={seed} UNICRM_PROGRAMS=1 fails.\n{why}\nThe program, made smaller: {small:#?}"
+                "UNICRM_SEED={seed} UNICRM_PROGRAMS=1 fails.\n{why}\nThe program, made smaller: {small:?}\n\
+                 What happened:\n{history}"
             );
         }
         // Fewer programs show what a full run would miss.
@@ -190,7 +196,7 @@ mod tests {
                 .unwrap_or_else(|| panic!("{bug:?} was not found by {SOON} programs"));
             println!(
                 "{bug:?} was found by program {} (the {}th): {}",
-                found.program.seed, found.after, found.failure
+                found.program.seed, found.after, found.failed.why
             );
             let (_, honest) = run(&found.program, None).await;
             assert_eq!(honest, Ok(()), "the program fails without the bug too");

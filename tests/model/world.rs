@@ -15,6 +15,7 @@ use unicrm_store::{Ingest as _, LinkRequest, LinkedAccounts as _, SqliteStore};
 use unicrm_sync::{Checkpoint, Options, Reconcile, Status, Summary, sync};
 
 use crate::faults;
+use crate::history::History;
 use crate::interrupt::{Bug, Gate, GatedProvider, GatedStore};
 use crate::objects::{Remote, remotes_of};
 use crate::oracle::{Row, Tolerance, Unseen, differences, rows};
@@ -23,21 +24,28 @@ use crate::tally::Tally;
 
 const CLIENT: &str = "3MVG9.model";
 /// What commits so much later than it is stamped is not promised to the next sync.
-const OVERLAP: u64 = 600;
+pub(crate) const OVERLAP: u64 = 600;
 
 /// Why a program failed: what a person reads.
 pub(crate) type Failure = String;
 
+/// A program that failed, and all that happened before.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Failed {
+    pub(crate) why: Failure,
+    pub(crate) history: Vec<String>,
+}
+
 /// Runs a program to its end.
-pub(crate) async fn run(program: &Program, bug: Option<Bug>) -> (Tally, Result<(), Failure>) {
+pub(crate) async fn run(program: &Program, bug: Option<Bug>) -> (Tally, Result<(), Failed>) {
     let mut world = match World::new(program, bug).await {
         Ok(world) => world,
-        Err(failure) => return (Tally::default(), Err(failure)),
+        Err(why) => return (Tally::default(), Err(Failed { why, history: Vec::new() })),
     };
     let outcome = world.live(program).await;
     let tally = std::mem::take(&mut world.tally);
     world.emulator.shutdown().await;
-    (tally, outcome)
+    (tally, outcome.map_err(|why| Failed { why, history: world.history.take() }))
 }
 
 pub(crate) struct World {
@@ -72,6 +80,7 @@ pub(crate) struct World {
     /// Sorts of changes that no complete sync has seen.
     pub(crate) pending: BTreeSet<&'static str>,
     pub(crate) tally: Tally,
+    history: Arc<History>,
 }
 
 impl World {
@@ -110,6 +119,7 @@ impl World {
             loose_fields: BTreeMap::new(),
             pending: BTreeSet::new(),
             tally: Tally::default(),
+            history: Arc::default(),
         })
     }
 
@@ -126,6 +136,7 @@ impl World {
     /// A step that is none of the sync's.
     async fn outside(&mut self, step: &Step) -> Result<(), Failure> {
         self.tick += 1;
+        self.history.note(|| format!("{} {step:?}", self.org.now()));
         match step {
             Step::Wait(seconds) => self.org.advance_clock(Duration::from_secs(*seconds)),
             Step::Remote(mutation) => {
@@ -258,7 +269,9 @@ impl World {
         let Some(provider) = self.provider.clone() else { return Ok(None) };
         let (begun, connected) = (self.tick, self.connected);
         self.tick += 1;
-        let gate = Gate::new(step.midway.as_ref().map(|midway| (midway.effect, midway.done)));
+        self.history.note(|| format!("{} {step:?}", self.org.now()));
+        let stop = step.midway.as_ref().map(|midway| (midway.effect, midway.done));
+        let gate = Gate::new(stop, Arc::clone(&self.history));
         let provider = GatedProvider { inner: provider, gate: Arc::clone(&gate), bug: self.bug };
         let store = GatedStore { inner: self.store.clone(), gate: Arc::clone(&gate), bug: self.bug };
         let only = step.only.map(|only| self.kinds[usize::from(only) % self.kinds.len()]);
@@ -295,9 +308,13 @@ impl World {
                 },
             }
         };
-        let Some(outcome) = outcome else { return Ok(None) };
+        let Some(outcome) = outcome else {
+            self.history.note(|| "crash".to_owned());
+            return Ok(None);
+        };
         let summary = outcome.map_err(|error| format!("the sync itself failed: {error:?}"))?;
         for object in &summary.objects {
+            self.history.note(|| format!("  {object:?}"));
             let error = object.error.as_ref();
             if error.is_some_and(|error| error.kind() == ErrorKind::Unauthenticated) {
                 // A connection that was refused once keeps away from the login for a while.
