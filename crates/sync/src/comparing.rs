@@ -128,7 +128,7 @@ impl Run<'_> {
         }
         let part = |kind: &ObjectKind| ReadPart::new(*kind, Scope::All).shape(Shape::Count);
         let request: ReadRequest = kinds.iter().map(part).collect();
-        let answers = match self.provider.read(request).await {
+        let answers = match self.read_all(request).await {
             Ok(answers) => answers,
             Err(error) => {
                 tracing::warn!(%error, "the remote does not count");

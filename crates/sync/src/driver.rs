@@ -212,9 +212,8 @@ impl Run<'_> {
             self.tell_of(object);
             together.push(object);
         }
-        match self.provider.read(request).await {
+        match self.read_all(request).await {
             Ok(pages) => {
-                pages.iter().flatten().for_each(|page| self.mind_quota(page));
                 let mut pages = pages.into_iter();
                 for object in together {
                     let page = pages.next().unwrap_or_else(|| {
@@ -396,6 +395,16 @@ impl Run<'_> {
         let page = self.provider.read_page(part).await?;
         self.mind_quota(&page);
         Ok(page)
+    }
+
+    /// Several objects in one request.
+    pub(crate) async fn read_all(&self, request: ReadRequest) -> Result<Vec<Result<Page>>> {
+        if let Some(error) = self.kept_back.get() {
+            return Err(error.clone());
+        }
+        let pages = self.provider.read(request).await?;
+        pages.iter().flatten().for_each(|page| self.mind_quota(page));
+        Ok(pages)
     }
 
     /// What this page has brought is kept; no further one is asked for when too little of the quota is left.

@@ -100,7 +100,7 @@ pub struct State {
     /// A comparison under way, which waits for this.
     comparison: Option<Comparison>,
     resumed: bool,
-    /// Whether the reading under way was begun in an earlier run.
+    /// Whether the reading under way was begun in an earlier run, or before the store failed.
     begun_earlier: bool,
     tally: Tally,
     usage: Usage,
@@ -305,6 +305,8 @@ impl State {
     fn finish(&mut self, watermark: Option<Watermark>) -> Effect {
         let follow_up = self.follow_up(watermark.as_ref());
         self.complete(watermark);
+        // What was asked for in full has been read: whatever goes wrong from here on, what changed is enough.
+        self.plan.full = false;
         self.phase = Phase::Finishing(follow_up);
         Effect::Finish(self.checkpoint(None))
     }

@@ -347,7 +347,8 @@ impl Shared {
         let mut refresh = pin!(self.refresher.refresh(&credentials));
         let begun = Instant::now();
         loop {
-            if let Ok(outcome) = tokio::time::timeout(self.policy.lease / 3, &mut refresh).await {
+            let left = self.policy.refresh_timeout.saturating_sub(begun.elapsed());
+            if let Ok(outcome) = tokio::time::timeout(left.min(self.policy.lease / 3), &mut refresh).await {
                 return outcome;
             }
             if begun.elapsed() >= self.policy.refresh_timeout {
@@ -363,8 +364,14 @@ impl Shared {
         Lease::new(self.owner, self.policy.lease).write(&mut credentials);
         match self.store.compare_and_swap(leased.version, credentials.clone()).await {
             Ok(Swap::Stored { version }) => *leased = StoredCredentials { version, credentials },
-            // Somebody has linked the account anew, or the store fails: what the refresh brings is worked in when it comes.
-            Ok(Swap::Conflict(_)) => {}
+            // Something else was written meanwhile, or this lease, and its answer was lost: the next one goes on from there.
+            // Where the account was linked anew or the lease was taken over, what the refresh brings is worked in at the end.
+            Ok(Swap::Conflict(now)) => {
+                let lease = Lease::read(&now.credentials).filter(|lease| lease.owner == self.owner);
+                if lease.is_some() && has_same_tokens(&now.credentials, &leased.credentials) {
+                    *leased = now;
+                }
+            }
             Err(error) => tracing::warn!(%error, "the lease for refreshing could not be renewed"),
         }
     }
@@ -374,10 +381,7 @@ impl Shared {
         let mut failures = 0;
         let mut conflicts = 0;
         let error = loop {
-            let replaced = [names::ACCESS_TOKEN, names::REFRESH_TOKEN]
-                .iter()
-                .any(|name| !is_same(&stored.credentials, &unsaved.base, name));
-            if replaced {
+            if !has_same_tokens(&stored.credentials, &unsaved.base) {
                 return Ok(Saved::Theirs(stored));
             }
             let mut new = unsaved.refreshed.apply(&stored.credentials);
@@ -460,10 +464,10 @@ impl Shared {
     }
 }
 
-fn is_same(one: &Credentials, other: &Credentials, name: &str) -> bool {
+fn has_same_tokens(one: &Credentials, other: &Credentials) -> bool {
     let text =
-        |credentials: &Credentials| credentials.get(name).map(|value| value.expose_secret().to_owned());
-    text(one) == text(other)
+        |credentials: &Credentials, name| credentials.get(name).map(|value| value.expose_secret().to_owned());
+    [names::ACCESS_TOKEN, names::REFRESH_TOKEN].iter().all(|name| text(one, name) == text(other, name))
 }
 
 fn refused_at_once() -> Error {

@@ -253,6 +253,37 @@ async fn a_slow_refresh_is_waited_for_by_all_and_what_it_rotated_is_stored() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_whatever_else_is_written_meanwhile() {
+    let store = memory(linked());
+    let remote = Arc::new(Remote { takes: Duration::from_secs(200), ..Remote::default() });
+    let tokens = cache(&store, &remote);
+    let old = tokens.get().await.unwrap();
+    remote.expire_session();
+    let refresh = tokens.refresh_if(&old);
+    let watch = async {
+        let mut untils = Vec::new();
+        for second in 1..380 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = store.load().await.unwrap();
+            let lease = text(&now.credentials, names::REFRESH_LEASE);
+            if second == 30 {
+                let other = now.credentials.with("note", "of somebody else".into());
+                store.compare_and_swap(now.version, other).await.unwrap();
+            }
+            if untils.last() != Some(&lease) {
+                untils.push(lease);
+            }
+        }
+        untils
+    };
+    let (token, untils) = tokio::join!(refresh, watch);
+    assert_eq!(token.unwrap().secret().expose_secret(), "a1");
+    // One is lost to the conflict.
+    assert!(untils.len() >= 18, "every 20 s a new one: {untils:?}");
+    assert_eq!(text(&store.load().await.unwrap().credentials, "note"), "of somebody else");
+}
+
+#[tokio::test(start_paused = true)]
 async fn tokens_that_were_stored_during_a_refresh_win() {
     let (store, remote) = (memory(linked()), slow_remote());
     let tokens = cache(&store, &remote);

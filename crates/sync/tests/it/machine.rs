@@ -132,6 +132,28 @@ proptest! {
 }
 
 #[test]
+fn what_was_read_in_full_is_not_read_in_full_again_when_the_store_fails_behind_it() {
+    let mut model = Model::default();
+    let mut state = State::new(Plan { full: true, ..Plan::new(ObjectKind::Lead) });
+    let mut input = Input::Start(Checkpoint::default());
+    let mut begun = 0;
+    for _ in 0..20 {
+        let (next, effect) = step(state, input);
+        state = next;
+        let Some(effect) = effect else { break };
+        begun += usize::from(matches!(effect, Effect::Begin(_)));
+        // The end of the snapshot is stored, and its answer is lost.
+        let lost = matches!(effect, Effect::Finish(_));
+        input = model.perform(effect, 3);
+        if lost {
+            input = Input::Start(model.checkpoint.clone());
+        }
+    }
+    assert_eq!(state.status(), Some(Status::Complete));
+    assert_eq!((begun, model.finished), (1, 1));
+}
+
+#[test]
 fn a_watermark_leads_to_a_reading_of_what_changed_without_a_snapshot() {
     let watermark = Some(Watermark::new("w"));
     let start = || Input::Start(Checkpoint { watermark: watermark.clone(), ..Checkpoint::default() });

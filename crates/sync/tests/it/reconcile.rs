@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use proptest::prelude::*;
 use unicrm_core::{
     Capabilities, Capability, CapabilitySet, Contact, Error, ErrorKind, Gone, GoneReason, LiveRow, Next,
-    ObjectKind, Page, PageToken, RemoteId, Row, Shape, Usage, Watermark,
+    ObjectKind, Page, PageToken, Quota, RemoteId, Row, Shape, Usage, Watermark,
 };
 use unicrm_store::{Ingest, PageCommit, PageReport, SnapshotEnd, SqliteStore};
 use unicrm_sync::{
@@ -393,4 +393,19 @@ proptest! {
         prop_assert_eq!(found(comparing.drift()), (count, 2, 0, count + 2));
         prop_assert_eq!(fetched, expected);
     }
+}
+
+#[tokio::test]
+async fn what_is_kept_of_the_quota_is_not_used_to_count_either() {
+    let (store, provider) = linked().await;
+    provider.contact("only");
+    *provider.quota.lock().unwrap() = Some(Quota { used: 90, limit: 100 });
+    let objects = vec![ObjectKind::Contact];
+    let options = Options { objects, keep_quota: 10, reconcile: Some(Reconcile::default()), ..small_pages() };
+    let summary = run(&store, &provider, &options).await;
+    let contacts = summary.object(ObjectKind::Contact).unwrap();
+    assert_eq!((contacts.status, contacts.tally.created), (Status::Complete, 1));
+    let reconciled = contacts.reconcile.as_ref().unwrap();
+    assert_eq!(reconciled.error.as_ref().unwrap().kind(), ErrorKind::QuotaExhausted);
+    assert_eq!(provider.requests.load(Ordering::SeqCst), 1, "the page of contacts");
 }
