@@ -33,8 +33,9 @@ fmt-check:
 clippy:
     cargo clippy --workspace --all-targets --all-features -- -D warnings
 
-# API documentation; a broken link is an error. The command line has its own line and is first: its pages and those of the
-# crate `unicrm` go into one folder, and when both are written at once one deletes the other's.
+# The command line has its own line and is first: its pages and those of the crate `unicrm` go into one folder, and when both
+# are written at once one deletes the other's.
+# API documentation; a broken link is an error.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc -p unicrm-cli --no-deps --document-private-items
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude unicrm-cli --no-deps --document-private-items
@@ -80,8 +81,8 @@ lookup *ARGS:
 model PROGRAMS="5300" SEED="1":
     UNICRM_PROGRAMS={{PROGRAMS}} UNICRM_SEED={{SEED}} UNICRM_PARALLEL=48 cargo run --release --bin model
 
-# Kills the real binary at random moments of a sync: KILLS times by REST and as often by Bulk. CONTACTS=27500 is an org of
-# 100,000 records. DATABASE is a PostgreSQL URL, or empty for a SQLite file.
+# CONTACTS=27500 is an org of 100,000 records. DATABASE is a PostgreSQL URL, or empty for a SQLite file.
+# Kills the real binary at random moments of a sync: KILLS times by REST and as often by Bulk.
 crash KILLS="100" CONTACTS="27500" DATABASE="":
     UNICRM_CRASH_KILLS={{KILLS}} UNICRM_CRASH_CONTACTS={{CONTACTS}} UNICRM_CRASH_DATABASE_URL={{DATABASE}} cargo test --release -p unicrm-cli --test crash -- --nocapture --test-threads 1
 

@@ -16,7 +16,7 @@ use crate::commands::{
     arg_required_else_help = true,
     max_term_width = 100,
     after_help = "Example:\n  unicrm demo\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 not permitted at the remote, \
-                  4 credentials refused: link again, 5 quota used up, the rest is resumable, 6 done, with rejected rows, \
+                  4 credentials refused: link again, 5 quota used up (a sync goes on later), 6 done, with rejected rows, \
                   failed objects or writes in doubt."
 )]
 pub(crate) struct Cli {

@@ -85,6 +85,22 @@ impl Failure {
         self
     }
 
+    /// With more to know or to do beside what it advises already.
+    pub(crate) fn and_advice(mut self, more: &str) -> Self {
+        self.advice = Some(self.advice.map_or_else(|| more.to_owned(), |own| format!("{own}\n{more}")));
+        self
+    }
+
+    /// Whether nothing failed but that nobody reads the output any more.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// What came of printing the outcome of what a command did: that nobody reads it changes nothing of how that ended.
+    pub(crate) fn read_or_not(printed: Result<()>) -> Result<()> {
+        printed.or_else(|failure| if failure.quiet { Ok(()) } else { Err(failure) })
+    }
+
     /// With what lies behind it.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -143,23 +159,13 @@ impl From<csv::Error> for Failure {
     }
 }
 
-/// What the reader can do: what the error says itself, or what its kind suggests. Of a used-up quota also when it goes on.
+/// What the reader can do: what the error says itself, or what its kind suggests.
 pub(crate) fn advice(error: &Error) -> Option<String> {
-    let own = error.advice().map(str::to_owned);
-    if error.kind() == ErrorKind::QuotaExhausted {
-        let when = match error.retry() {
-            Retry::NotBefore(instant) => format!("after {instant:.0}"),
-            // A budget of our own: its advice says how to go on.
-            _ if own.is_some() => return own,
-            _ => "when there is quota again".to_owned(),
-        };
-        let resume = format!("What was read is kept: run the same command {when}, and it goes on.");
-        return Some(own.map_or_else(|| resume.clone(), |own| format!("{own}\n{resume}")));
-    }
-    own.or_else(|| {
+    error.advice().map(str::to_owned).or_else(|| {
         let usual = match error.kind() {
             ErrorKind::Unauthenticated => "link the account again with `unicrm link`; its records are kept",
             ErrorKind::PermissionDenied => "`unicrm check` says what is missing and how to get it",
+            ErrorKind::QuotaExhausted => return Some(format!("try again {}", when_there_is_quota(error))),
             ErrorKind::RateLimited | ErrorKind::Unavailable => {
                 "try again later; what was done before is kept"
             }
@@ -167,6 +173,14 @@ pub(crate) fn advice(error: &Error) -> Option<String> {
         };
         Some(usual.to_owned())
     })
+}
+
+/// When a quota that is used up has something left again, as far as the error knows.
+pub(crate) fn when_there_is_quota(error: &Error) -> String {
+    match error.retry() {
+        Retry::NotBefore(instant) => format!("after {instant:.0}"),
+        _ => "when there is quota again".to_owned(),
+    }
 }
 
 /// Prints a failure on stderr, and gives its exit code.
@@ -223,11 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn a_used_up_quota_says_when_it_goes_on() {
+    fn a_used_up_quota_says_when_to_try_again_and_not_that_anything_goes_on() {
+        let error = Error::new(ErrorKind::QuotaExhausted, "none left");
+        assert_eq!(advice(&error).as_deref(), Some("try again when there is quota again"));
         let instant = "2026-11-22T10:00:00Z".parse().expect("an instant");
-        let error = Error::new(ErrorKind::QuotaExhausted, "none left").with_retry(Retry::NotBefore(instant));
-        assert!(advice(&error).expect("advice").contains("2026-11-22T10:00:00Z"));
-        let budget = Error::new(ErrorKind::QuotaExhausted, "none left").with_advice("Compare again.");
-        assert_eq!(advice(&budget).as_deref(), Some("Compare again."));
+        let error = error.with_retry(Retry::NotBefore(instant));
+        assert_eq!(advice(&error).as_deref(), Some("try again after 2026-11-22T10:00:00Z"));
+        assert_eq!(advice(&error.with_advice("Ask for more.")).as_deref(), Some("Ask for more."));
     }
 }

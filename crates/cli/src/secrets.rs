@@ -1,15 +1,16 @@
 //! Secrets come from a file, the environment or a prompt: never from an argument, which other users could see.
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::Path;
 
 use secrecy::SecretString;
 use unicrm_core::{Credentials, Setting};
 
 use crate::errors::{Failure, Result};
+use crate::input::Source;
 
-/// No secret is longer; a larger file is the wrong one.
-const LARGEST: u64 = 64 << 10;
+/// No secret is longer, in kilobytes; a larger file is the wrong one.
+const LONGEST: u64 = 64;
 
 /// Collects the secrets of a sign-in flow: each from its file, from `UNICRM_<NAME>`, or from the person at the terminal.
 pub(crate) fn collect(wanted: &[Setting], files: &[(&str, Option<&Path>)]) -> Result<Credentials> {
@@ -63,24 +64,13 @@ fn ask(setting: &Setting) -> Result<SecretString> {
 
 /// Reads a secret from a file, or from standard input for `-`. A line end behind it is not part of it.
 fn read(file: &Path) -> Result<SecretString> {
-    let failed = |error: std::io::Error| {
-        Failure::usage(format!("the secret cannot be read from {}: {error}", file.display()))
-    };
-    let mut text = String::new();
-    // One byte more tells whether there is more.
-    let limit = LARGEST + 1;
-    if file == Path::new("-") {
-        std::io::stdin().take(limit).read_to_string(&mut text).map_err(failed)?;
-    } else {
-        let opened = std::fs::File::open(file).map_err(failed)?;
-        opened.take(limit).read_to_string(&mut text).map_err(failed)?;
-    }
-    if text.len() as u64 > LARGEST {
-        return Err(Failure::usage(format!("{} is too long for a secret", file.display())));
-    }
+    let source = Source::of_file(file);
+    let text = String::from_utf8(source.read(LONGEST)?);
+    // The error itself would hold the bytes.
+    let text = text.map_err(|_| Failure::usage(format!("{} is not UTF-8", source.name())))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
-        return Err(Failure::usage(format!("there is no secret in {}", file.display())));
+        return Err(Failure::usage(format!("there is no secret in {}", source.name())));
     }
     Ok(secret.to_owned().into())
 }

@@ -211,8 +211,7 @@ impl FieldMapping {
             Err(Error::new(ErrorKind::InvalidRequest, "this cannot be a field mapping")
                 .with_field(format!("/{field}"), why))
         };
-        let fields = Record::fields_of(kind);
-        if !fields.iter().any(|field| field.name == "field_mappings") {
+        if !Record::has_field(kind, "field_mappings") {
             return refused("kind", format!("records of {kind} have no place for mapped fields"));
         }
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
@@ -223,7 +222,7 @@ impl FieldMapping {
             );
             return refused("name", why);
         }
-        if fields.iter().any(|field| field.name == name) {
+        if Record::has_field(kind, &name) {
             return refused(
                 "name",
                 format!("every {kind} has a field {name} of its own: choose another name"),

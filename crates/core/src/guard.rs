@@ -176,6 +176,14 @@ fn refusal(check: Result<()>, remote_id: Option<&RemoteId>) -> Option<Outcome> {
     Some(outcome)
 }
 
+/// The outcomes of the rows that are refused, each in its row's place, and the rows that are passed on.
+fn sift<T>(rows: Vec<T>, refusal: impl Fn(&T) -> Option<Outcome>) -> (Vec<Option<Outcome>>, Vec<T>) {
+    let refused: Vec<_> = rows.iter().map(refusal).collect();
+    let rows = rows.into_iter().zip(&refused).filter(|(_, refusal)| refusal.is_none());
+    let passed = rows.map(|(row, _)| row).collect();
+    (refused, passed)
+}
+
 /// Pointers of the single references that have no remote id.
 fn unresolved<P: ObjectPatch>(patch: &P) -> Vec<String> {
     let mut object = P::Object::default();
@@ -253,24 +261,13 @@ impl Provider for Guard {
     }
 
     async fn write(&self, request: WriteRequest) -> Result<WriteReport> {
-        let refused: Vec<Option<Outcome>> = request
-            .operations
-            .iter()
-            .map(|operation| refusal(self.check_operation(operation), operation.remote_id()))
-            .collect();
-        let allowed = WriteRequest {
-            operations: request
-                .operations
-                .into_iter()
-                .zip(&refused)
-                .filter(|(_, refusal)| refusal.is_none())
-                .map(|(operation, _)| operation)
-                .collect(),
-            allow_duplicates: request.allow_duplicates,
-        };
-        let report = if allowed.operations.is_empty() {
+        let (refused, operations) = sift(request.operations, |operation| {
+            refusal(self.check_operation(operation), operation.remote_id())
+        });
+        let report = if operations.is_empty() {
             WriteReport::new(Vec::new())
         } else {
+            let allowed = WriteRequest { operations, ..request };
             self.named("write", self.inner.write(allowed).await)?
         };
         self.merge("write", refused, report)
@@ -309,17 +306,13 @@ impl Provider for Guard {
     }
 
     async fn custom_write(&self, request: CustomWrite) -> Result<WriteReport> {
-        let refused: Vec<Option<Outcome>> = request
-            .operations
-            .iter()
-            .map(|operation| refusal(self.check_custom(operation), operation.remote_id()))
-            .collect();
-        let mut allowed = CustomWrite::new([]).allow_duplicates(request.allow_duplicates);
-        let rows = request.operations.into_iter().zip(&refused).filter(|(_, refusal)| refusal.is_none());
-        allowed.operations = rows.map(|(operation, _)| operation).collect();
-        let report = if allowed.operations.is_empty() {
+        let (refused, operations) = sift(request.operations, |operation| {
+            refusal(self.check_custom(operation), operation.remote_id())
+        });
+        let report = if operations.is_empty() {
             WriteReport::new(Vec::new())
         } else {
+            let allowed = CustomWrite { operations, ..request };
             self.named("custom_write", self.inner.custom_write(allowed).await)?
         };
         self.merge("custom_write", refused, report)

@@ -10,7 +10,10 @@ use crate::objects::{
     EngagementTypePatch, Lead, LeadPatch, Note, NotePatch, Opportunity, OpportunityPatch, Stage, StagePatch,
     Task, TaskPatch, User, UserPatch,
 };
-use crate::{FieldInfo, Object, ObjectKind, ObjectPatch, RemoteField, RemoteId, Result, Value, from_json};
+use crate::{
+    FieldInfo, Json, Object, ObjectKind, ObjectPatch, RawRecord, RemoteField, RemoteId, Result, Value,
+    from_json,
+};
 
 macro_rules! sum {
     ($($name:ident $patch:ident),+ $(,)?) => {
@@ -173,9 +176,42 @@ sum! {
 }
 
 impl Record {
+    /// Whether records of this kind have a field of this name.
+    ///
+    /// ```
+    /// use unicrm_core::{ObjectKind, Record};
+    /// assert!(Record::has_field(ObjectKind::Contact, "remote_data"));
+    /// assert!(!Record::has_field(ObjectKind::EngagementType, "remote_data"));
+    /// ```
+    #[must_use]
+    pub fn has_field(kind: ObjectKind, name: &str) -> bool {
+        Self::fields_of(kind).iter().any(|field| field.name == name)
+    }
+
+    /// Fills in the raw record as the remote sent it. A record whose kind has no place for it stays as it is.
+    ///
+    /// ```
+    /// use unicrm_core::{ObjectKind, RawRecord, Record};
+    /// let raw = RawRecord::new("/sobjects/Contact", r#"{"Id": "003"}"#);
+    /// let mut contact = Record::empty(ObjectKind::Contact);
+    /// contact.set_remote_data(&raw)?;
+    /// assert_eq!(contact.to_json(), r#"{"remote_data":[{"path":"/sobjects/Contact","data":{"Id": "003"}}]}"#);
+    /// let mut kind_of_call = Record::empty(ObjectKind::EngagementType);
+    /// kind_of_call.set_remote_data(&raw)?;
+    /// assert_eq!(kind_of_call, Record::empty(ObjectKind::EngagementType));
+    /// # Ok::<_, unicrm_core::Error>(())
+    /// ```
+    pub fn set_remote_data(&mut self, raw: &RawRecord) -> Result<()> {
+        if !Self::has_field(self.kind(), "remote_data") {
+            return Ok(());
+        }
+        let data = Json::of(&raw.to_remote_data());
+        self.set("remote_data", Some(Value::Json(data.as_str().into())))
+    }
+
     /// The record as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        crate::Json::of(self).as_str().to_owned()
+        Json::of(self).as_str().to_owned()
     }
 }

@@ -8,7 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::{Id, LinkedAccountId, Object, RemoteId};
+use crate::{Id, LinkedAccountId, Object, ObjectKind, RemoteId};
 
 /// A reference to a record of `T`: by unified id, by remote id, or both.
 ///
@@ -37,6 +37,22 @@ impl<T: Object> Ref<T> {
     pub fn remote(linked_account: LinkedAccountId, remote_id: impl Into<RemoteId>) -> Self {
         let remote_id = remote_id.into();
         Self { id: Some(Id::compute(linked_account, remote_id.as_str())), remote_id: Some(remote_id) }
+    }
+
+    /// The record that it means, when the remote id must be looked up before a write; none when it is there.
+    ///
+    /// ```
+    /// use unicrm_core::{Account, ObjectKind, Ref};
+    /// let open: Ref<Account> = serde_json::from_str(r#""83eb1ab2-bce7-5ce4-99e8-fcfb7b5368de""#).unwrap();
+    /// let (kind, id) = open.unresolved().unwrap();
+    /// assert_eq!(kind, ObjectKind::Account);
+    /// assert_eq!(id.to_string(), "83eb1ab2-bce7-5ce4-99e8-fcfb7b5368de");
+    /// assert!(open.resolved("001xx000003DGb2AAG").unresolved().is_none());
+    /// ```
+    #[must_use]
+    pub fn unresolved(&self) -> Option<(ObjectKind, Uuid)> {
+        let id = self.id.filter(|_| self.remote_id.is_none())?;
+        Some((T::KIND, *id.as_uuid()))
     }
 }
 

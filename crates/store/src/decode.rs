@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use unicrm_core::{
-    Error, ErrorKind, GoneReason, Json, ObjectKind, Record, RemoteField, RemoteFieldClass,
-    RemoteFieldClassRef, RemoteId, Result, from_json,
+    Error, ErrorKind, GoneReason, Json, Record, RemoteField, RemoteFieldClass, RemoteFieldClassRef, RemoteId,
+    Result, from_json,
 };
 
 /// One remote field as its column has it.
@@ -53,12 +53,6 @@ impl StoredField {
             }
         }
     }
-}
-
-/// Whether records of this object have a place for their raw form. Types of engagement have none; what the store keeps of
-/// them serves `Store::raw` alone.
-pub(crate) fn has_remote_data(kind: ObjectKind) -> bool {
-    Record::fields_of(kind).iter().any(|field| field.name == "remote_data")
 }
 
 /// The error when records name a class that is not there.

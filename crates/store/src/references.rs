@@ -10,9 +10,7 @@ pub(crate) fn unresolved(patch: &mut RecordPatch) -> Vec<(ObjectKind, Uuid)> {
     struct Collect(Vec<(ObjectKind, Uuid)>);
     impl Visitor for Collect {
         fn reference<T: Object>(&mut self, reference: &mut Ref<T>) {
-            if let (Some(id), None) = (reference.id(), reference.remote_id()) {
-                self.0.push((T::KIND, *id.as_uuid()));
-            }
+            self.0.extend(reference.unresolved());
         }
     }
     let mut collect = Collect(Vec::new());
@@ -25,9 +23,7 @@ pub(crate) fn fill(patch: &mut RecordPatch, known: &HashMap<(ObjectKind, Uuid), 
     struct Fill<'a>(&'a HashMap<(ObjectKind, Uuid), RemoteId>);
     impl Visitor for Fill<'_> {
         fn reference<T: Object>(&mut self, reference: &mut Ref<T>) {
-            if let (Some(id), None) = (reference.id(), reference.remote_id())
-                && let Some(remote_id) = self.0.get(&(T::KIND, *id.as_uuid()))
-            {
+            if let Some(remote_id) = reference.unresolved().and_then(|record| self.0.get(&record)) {
                 *reference = reference.clone().resolved(remote_id.clone());
             }
         }

@@ -42,11 +42,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
         None => None,
     };
     let report = Report { permission_set: written, ..Report::of(&account.name, &access) };
-    if global.json {
-        output::json(&report)?;
-    } else {
-        print(&report)?;
-    }
+    Failure::read_or_not(if global.json { output::json(&report) } else { print(&report) })?;
     Ok(exit)
 }
 

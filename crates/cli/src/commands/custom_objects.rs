@@ -12,12 +12,12 @@ use unicrm_store::LinkedAccount;
 
 use crate::cli::{AccountOption, Global};
 use crate::errors::{Exit, Failure, Result};
-use crate::input;
+use crate::input::Source;
 use crate::output::{self, Sheet};
 use crate::session::Session;
 
-/// No record is longer than this, in megabytes.
-const LONGEST: u64 = 16;
+/// No record is longer than this, in kilobytes.
+const LONGEST: u64 = 16 << 10;
 
 /// So many records are shown unless another number is asked for.
 const MANY: u64 = 100;
@@ -174,7 +174,7 @@ impl Action {
 
 impl DataOption {
     fn fields(&self) -> Result<BTreeMap<String, Json>> {
-        let bytes = input::read(&self.data, LONGEST)?;
+        let bytes = Source::of(&self.data).read(LONGEST)?;
         let text = String::from_utf8(bytes)
             .map_err(|error| Failure::usage("the values are not UTF-8").because(error))?;
         from_json(&text).map_err(|error| {

@@ -255,7 +255,7 @@ impl<'a> Line<'a> {
 }
 
 fn has_flag(kind: ObjectKind) -> bool {
-    Record::fields_of(kind).iter().any(|field| field.name == DELETED_FLAG)
+    Record::has_field(kind, DELETED_FLAG)
 }
 
 fn survivor(gone: &StoredGone) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! `unicrm get`
 
 use clap::Args;
-use unicrm_core::{LinkedAccountId, ObjectKind, ProviderExt, ReadPart, Record, RemoteId, Row, Scope, Value};
+use unicrm_core::{LinkedAccountId, ObjectKind, ProviderExt, ReadPart, Record, RemoteId, Row, Scope};
 use unicrm_store::{Include, LinkedAccount, StoredRecord};
 use uuid::Uuid;
 
@@ -121,11 +121,8 @@ async fn live(
         let mut record = found.record;
         let mappings = session.store.field_mappings(account.id).await?;
         record.set_field_mappings(&mappings, &found.raw)?;
-        // As in the store: types of engagement have no place for it.
-        let has_place = Record::fields_of(arguments.object).iter().any(|field| field.name == "remote_data");
-        if arguments.remote_data && has_place {
-            let data = serde_json::to_string(&found.raw.to_remote_data())?;
-            record.set("remote_data", Some(Value::Json(data.into())))?;
+        if arguments.remote_data {
+            record.set_remote_data(&found.raw)?;
         }
         if !arguments.remote_fields {
             record.set("remote_fields", None)?;

@@ -36,7 +36,7 @@ const CALLBACK_PORT: u16 = 1717;
     --refresh-token-file token.txt\n\n\
     Secrets never are arguments: they come from UNICRM_CLIENT_SECRET, UNICRM_REFRESH_TOKEN and UNICRM_PRIVATE_KEY, from a \
     file, or from a prompt.\nThe web flow comes back to http://localhost:1717/OauthRedirect: the app needs this callback URL.\n\
-    An account that is linked already keeps its records.")]
+    An account that is linked already keeps its records, as long as its key is there.")]
 pub(crate) struct Arguments {
     /// The provider, such as salesforce
     provider: String,

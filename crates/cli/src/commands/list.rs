@@ -87,11 +87,10 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
 }
 
 fn check_field(kind: ObjectKind, name: &str) -> Result<()> {
-    let fields = Record::fields_of(kind);
-    if fields.iter().any(|field| field.name == name) {
+    if Record::has_field(kind, name) {
         return Ok(());
     }
-    let names: Vec<_> = fields.iter().map(|field| field.name).collect();
+    let names: Vec<_> = Record::fields_of(kind).iter().map(|field| field.name).collect();
     Err(Failure::usage(format!("{} have no field {name:?}; they have {}", kind.plural(), names.join(", "))))
 }
 

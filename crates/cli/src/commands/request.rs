@@ -8,11 +8,12 @@ use unicrm_core::{Json, RawRequest, RawResponse};
 
 use crate::cli::Global;
 use crate::errors::{Exit, Failure, Result};
+use crate::input::Source;
+use crate::output;
 use crate::session::Session;
-use crate::{input, output};
 
-/// No body is longer, in megabytes.
-const LONGEST: u64 = 64;
+/// No body is longer, in kilobytes.
+const LONGEST: u64 = 64 << 10;
 
 /// Send a request of the remote's own API
 #[derive(Debug, Args)]
@@ -51,7 +52,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     }
     let mut request = RawRequest::new(method, path);
     if let Some(data) = &arguments.data {
-        request = request.body(input::read(data, LONGEST)?);
+        request = request.body(Source::of(data).read(LONGEST)?);
         if !arguments.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             request = request.header("Content-Type", "application/json");
         }
@@ -63,7 +64,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     let account = session.account(name).await?;
     let provider = session.connect(&account).await?;
     let response = session.noting(account.id, provider.send(request).await).await?;
-    print(&response, global.json)?;
+    Failure::read_or_not(print(&response, global.json))?;
     eprintln!("HTTP {}", response.status);
     Ok(match response.status {
         401 => Exit::REFUSED,

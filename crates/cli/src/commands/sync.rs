@@ -1,11 +1,11 @@
 //! `unicrm sync`
 
 use clap::Args;
-use unicrm_core::{Error, LinkedAccountId, ObjectKind};
+use unicrm_core::{Error, ErrorKind, LinkedAccountId, ObjectKind, Retry};
 use unicrm_sync::{ObjectSummary, Options, Reconcile, Status, Stop, Summary};
 
 use crate::cli::{AccountArgument, Global};
-use crate::errors::{self, Exit, Result};
+use crate::errors::{self, Exit, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Sheet};
 use crate::progress::Progress;
@@ -69,13 +69,10 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Result<Exit> {
     for (_, error) in summary.objects.iter().flat_map(errors_of) {
         session.note(account.id, error).await;
     }
-    if global.json {
-        output::json_line(&summary)?;
-    } else {
-        print(&summary)?;
-    }
+    let printed = if global.json { output::json_line(&summary) } else { print(&summary) };
     explain(&summary);
     name_rejected(&session, account.id, &summary).await?;
+    Failure::read_or_not(printed)?;
     let Some(interrupted) = interrupt.exit() else { return Ok(exit(&summary)) };
     eprintln!("Interrupted. What was read is kept: the same command goes on from there.");
     Ok(interrupted)
@@ -141,13 +138,28 @@ pub(crate) fn explain(summary: &Summary) {
     let mut advices = Vec::new();
     for (kind, error) in summary.objects.iter().flat_map(errors_of) {
         eprintln!("{}: {}", kind.plural(), output::plain(&error.to_string()));
-        if let Some(advice) = errors::advice(error).filter(|advice| !advices.contains(advice)) {
+        if let Some(advice) = advice(error).filter(|advice| !advices.contains(advice)) {
             advices.push(advice);
         }
     }
     for advice in advices {
         eprintln!("hint: {}", output::plain(&advice));
     }
+}
+
+/// What to do about it; of a used-up quota also when the run goes on, as no other command does.
+fn advice(error: &Error) -> Option<String> {
+    if error.kind() != ErrorKind::QuotaExhausted {
+        return errors::advice(error);
+    }
+    // A budget of our own: its advice says how to go on.
+    let timed = matches!(error.retry(), Retry::NotBefore(_));
+    if let Some(own) = error.advice().filter(|_| !timed) {
+        return Some(own.to_owned());
+    }
+    let when = errors::when_there_is_quota(error);
+    let resume = format!("What was read is kept: run the same command {when}, and it goes on.");
+    Some(error.advice().map_or_else(|| resume.clone(), |own| format!("{own}\n{resume}")))
 }
 
 /// Why the sync of an object, and its comparison, ended early. What was not begun is not to blame.
@@ -195,4 +207,18 @@ pub(crate) fn exit(summary: &Summary) -> Exit {
         exit = exit.and(if partly { Exit::PARTLY } else { of_error });
     }
     exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_used_up_quota_says_when_it_goes_on() {
+        let instant = "2026-11-22T10:00:00Z".parse().expect("an instant");
+        let error = Error::new(ErrorKind::QuotaExhausted, "none left").with_retry(Retry::NotBefore(instant));
+        assert!(advice(&error).expect("advice").contains("2026-11-22T10:00:00Z"));
+        let budget = Error::new(ErrorKind::QuotaExhausted, "none left").with_advice("Compare again.");
+        assert_eq!(advice(&budget).as_deref(), Some("Compare again."));
+    }
 }

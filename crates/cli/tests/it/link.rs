@@ -1,5 +1,6 @@
 //! Linking, checking and unlinking.
 
+use std::fs::File;
 use std::path::Path;
 
 use unicrm_salesforce_emulator::{Emulator, Fault, FaultRule, ObjectAccess, Resource};
@@ -50,6 +51,23 @@ async fn linking_again_keeps_the_id_and_the_records() {
     assert_eq!(world.run(&["linked-accounts", "--json"]).json()[0]["id"], before[0]["id"]);
     assert_eq!(world.run(&["list", "contacts", "--json"]).json(), contacts);
     world.run(&["sync", "acme", "--object", "contacts"]).exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_from_standard_input_is_bounded_and_named_so() {
+    let world = World::small().await;
+    let url = world.emulator.url();
+    let arguments = ["link", "salesforce", "--name", "acme", "--flow", "client-credentials", "--login-url"];
+    let arguments = [&arguments[..], &[&url, "--client-id", CLIENT_ID, "--client-secret-file", "-"]].concat();
+    let file = world.folder.path("secret");
+    let given = |secret: &[u8]| {
+        std::fs::write(&file, secret).unwrap();
+        run(world.folder.command(&arguments).stdin(File::open(&file).unwrap()))
+    };
+    given(&[b'x'; (64 << 10) + 1]).exits(2).says("standard input is longer than 64 kilobytes");
+    given(b"\n").exits(2).says("there is no secret in standard input");
+    given(b"\xff").exits(2).says("standard input is not UTF-8");
+    given(CLIENT_SECRET.as_bytes()).exits(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use serde_json::Value;
 
-use crate::support::{Folder, World, assert_narrow, head};
+use crate::support::{Folder, World, assert_narrow, head, unread};
 
 async fn synced() -> World {
     let world = World::linked().await;
@@ -146,6 +146,7 @@ async fn a_request_of_the_remotes_own_api_is_passed_through() {
     let made = world.run(&["request", "POST", path, "--data", body, "--json"]).exits(0).json();
     assert_eq!((&made["status"], &made["body"]["success"]), (&201.into(), &true.into()));
     world.run(&["request", "GET", "/services/data/v66.0/nosuch"]).exits(1).says("HTTP 404");
+    unread(&mut world.folder.command(&["request", "GET", "/services/data/v66.0/nosuch"])).exits(1);
     // The body is shown unpacked, so nothing is said of how it was packed.
     let path = "/services/data/v66.0/sobjects/Contact/describe";
     let described = world.run(&["request", "GET", path, "--json"]).exits(0).json();

@@ -163,3 +163,10 @@ pub(crate) fn head(command: &mut Command) -> (String, Run) {
         (line, Run { code: status.code().unwrap(), stdout: String::new(), stderr })
     })
 }
+
+/// Runs the binary with an output that nobody reads.
+pub(crate) fn unread(command: &mut Command) -> Run {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    run(command.stdout(writer))
+}

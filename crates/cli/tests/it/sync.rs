@@ -5,7 +5,7 @@ use unicrm_core::{Contact, LiveRow, ObjectKind, Row};
 use unicrm_salesforce_emulator::{Fault, FaultRule, Record, Resource};
 use unicrm_store::PageCommit;
 
-use crate::support::{World, assert_narrow};
+use crate::support::{World, assert_narrow, unread};
 
 const COUNTS: [&str; 6] = ["read", "created", "updated", "deleted", "unchanged", "rejected"];
 
@@ -91,6 +91,19 @@ async fn a_used_up_quota_ends_with_5_and_the_next_run_goes_on() {
     assert_eq!(summary["objects"]["engagements"]["status"], "not_run");
     world.emulator.faults().clear();
     world.run(&["sync"]).exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_it_ends_does_not_depend_on_who_reads_it() {
+    let world = World::linked().await;
+    let used_up = FaultRule::new(Resource::Any, Fault::TotalRequests).on_object("Contact").forever();
+    world.emulator.faults().add(used_up);
+    for arguments in [&["sync", "--json"][..], &["sync"]] {
+        let mut command = world.folder.command(arguments);
+        unread(&mut command).exits(5).says("run the same command after 20");
+    }
+    world.emulator.faults().clear();
+    unread(&mut world.folder.command(&["sync"])).exits(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

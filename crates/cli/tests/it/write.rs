@@ -1,6 +1,8 @@
 //! `create`, `update`, `upsert`, `delete` and `convert-lead`.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 use unicrm_salesforce_emulator::{DuplicateRule, Fault, FaultRule, FieldSchema, FieldType, Resource};
@@ -21,6 +23,37 @@ fn feed(world: &World, arguments: &[&str], input: &str) -> Run {
     let file = world.folder.path("input");
     std::fs::write(&file, input).unwrap();
     run(world.folder.command(arguments).stdin(File::open(file).unwrap()))
+}
+
+/// Feeds it the first rows, waits until it tells of one, hands its output over, and feeds it the rest.
+fn feed_in_two(
+    world: &World,
+    arguments: &[&str],
+    [first, rest]: [&str; 2],
+    between: impl FnOnce(BufReader<ChildStdout>),
+) -> Run {
+    let mut command = world.folder.command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    tokio::task::block_in_place(|| {
+        let mut child = command.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(first.as_bytes()).unwrap();
+        let mut told = BufReader::new(child.stdout.take().unwrap());
+        told.read_line(&mut String::new()).unwrap();
+        between(told);
+        input.write_all(rest.as_bytes()).unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        Run { code: output.status.code().unwrap(), stdout: String::new(), stderr }
+    })
+}
+
+/// The row, made so long by spaces that it is sent as a batch of its own.
+fn alone(row: &Value) -> String {
+    let row = row.to_string();
+    let spaces = " ".repeat((16 << 20) - row.len());
+    format!("{}{spaces}}}\n", row.strip_suffix('}').unwrap())
 }
 
 async fn value(world: &World, object: &str, id: &Value, field: &str) -> Option<String> {
@@ -221,7 +254,50 @@ async fn what_is_in_doubt_and_what_the_quota_stops_have_their_exit_codes() {
     faults.add(FaultRule::new(Resource::Composite, Fault::TotalRequests).forever());
     let stopped = world.run(&["create", "contacts", "--data", data]).exits(5);
     assert!(stopped.stderr.contains("no further row"), "{}", stopped.stderr);
+    // Only a sync goes on where it was: the same write once more would make duplicates.
+    let told = world.run(&["create", "contacts", "--data", data, "--json"]).exits(5).says("24 hours");
+    assert!(rows(&told)[0]["errors"][0]["advice"].as_str().unwrap().contains("24 hours"), "{}", told.stdout);
+    assert!(!format!("{stopped:?}{told:?}").contains("same command"), "{stopped:?} {told:?}");
     faults.clear();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_written_and_count_also_when_nobody_reads_on() {
+    let world = World::linked().await;
+    let rest =
+        format!("{}{}\n{}\n", alone(&json!({"last_name": "Two"})), json!({}), json!({"last_name": "Four"}));
+    for form in [&["--json"][..], &[]] {
+        let arguments = [&["create", "contacts", "--data", "-"], form].concat();
+        let first = alone(&json!({"last_name": "One"}));
+        feed_in_two(&world, &arguments, [&first, &rest], drop).exits(6).says("3 created, 1 failed");
+    }
+    let four = world.emulator.org().query("SELECT Id FROM Contact WHERE LastName = 'Four'").await.unwrap();
+    assert_eq!(four.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_cannot_be_sent_says_what_was_sent_before() {
+    let world = World::linked().await;
+    let contacts = world.emulator.org().query("SELECT Id FROM Contact LIMIT 1").await.unwrap();
+    let arguments = ["delete", "contacts", "--data", "-", "--json"];
+    let first = alone(&json!({"remote_id": contacts[0]["Id"]}));
+    let sent = "the rows before number 2 were sent (1 deleted), those from there on were not";
+    let mistake = feed_in_two(&world, &arguments, [&first, "{}"], drop).exits(2);
+    mistake.says("the record is not named").says("give an id").says(sent);
+
+    // The store is asked for a unified id, and does not know the account any more.
+    let unified = json!({"id": "83eb1ab2-bce7-5ce4-99e8-fcfb7b5368de"}).to_string();
+    let unlink = |_| drop(world.run(&["unlink", "acme"]).exits(0));
+    feed_in_two(&world, &arguments, [&first, &unified], unlink).exits(1).says(sent);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_is_full_says_what_was_sent() {
+    let world = World::linked().await;
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut command = world.folder.command(&["create", "contacts", "--data", r#"{"last_name": "Feig"}"#]);
+    run(command.stdout(full)).exits(1).says("the rows before number 2 were sent (1 created)");
 }
 
 /// The second example of the README: find, log, read back.

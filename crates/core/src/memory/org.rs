@@ -89,7 +89,7 @@ impl Org {
             ("remote_was_deleted", Value::Boolean(false)),
         ];
         for (field, value) in kept {
-            if Record::fields_of(kind).iter().any(|info| info.name == field) {
+            if Record::has_field(kind, field) {
                 // The value is of the field's type, so this cannot fail.
                 let set = record.set(field, Some(value));
                 debug_assert!(set.is_ok(), "{field} does not take its own type");

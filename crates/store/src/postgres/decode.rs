@@ -7,16 +7,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
-use unicrm_core::{Json, LinkedAccountId, ObjectKind, Record, RemoteFieldClass, RemoteId, Value, from_json};
+use unicrm_core::{LinkedAccountId, ObjectKind, Record, RemoteFieldClass, RemoteId, Value, from_json};
 use uuid::Uuid;
 
 use super::exact::Exact;
 use super::failure::{Done, Failure};
 use super::instant::Instant;
 use super::schema::{Table, table};
-use crate::decode::{
-    StoredField, gone_reason, has_remote_data, missing_class, resolve_list, set_remote_fields,
-};
+use crate::decode::{StoredField, gone_reason, missing_class, resolve_list, set_remote_fields};
 use crate::layout::{Field, Shape};
 use crate::text::parse_timestamp;
 use crate::{Include, StoredGone, StoredRecord, raw};
@@ -133,11 +131,8 @@ fn head(cells: &Cells<'_>, mut record: Record) -> Done<StoredRecord> {
     let modified_at = ours("modified_at", 5)?;
     record.set("id", Some(Value::Id(row.try_get(2)?)))?;
     record.set("remote_id", Some(Value::Text(row.try_get::<&str, _>(3)?.into())))?;
-    if let Some(packed) = row.try_get::<Option<&[u8]>, _>(10)?
-        && has_remote_data(record.kind())
-    {
-        let data = raw::unpack(packed)?.to_remote_data();
-        record.set("remote_data", Some(Value::Json(Json::of(&data).as_str().into())))?;
+    if let Some(packed) = row.try_get::<Option<&[u8]>, _>(10)? {
+        record.set_remote_data(&raw::unpack(packed)?)?;
     }
     let gone = match cells.plain(7)? {
         None => None,

@@ -7,15 +7,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use unicrm_core::{
-    Error, ErrorKind, Json, LinkedAccountId, Record, RemoteField, RemoteFieldClass, RemoteId, Value,
-    from_json,
+    Error, ErrorKind, LinkedAccountId, Record, RemoteField, RemoteFieldClass, RemoteId, Value, from_json,
 };
 
 use super::failure::Done;
 use super::schema::Table;
-use crate::decode::{
-    StoredField, gone_reason, has_remote_data, missing_class, resolve_list, set_remote_fields,
-};
+use crate::decode::{StoredField, gone_reason, missing_class, resolve_list, set_remote_fields};
 use crate::layout::{Field, Shape};
 use crate::raw;
 use crate::text::{parse_timestamp, parse_uuid};
@@ -121,11 +118,8 @@ fn head(row: &Row<'_>, mut record: Record) -> Done<StoredRecord> {
     record.set("id", Some(Value::Id(parse_uuid(&row.get::<_, String>(2)?)?)))?;
     record.set("remote_id", Some(Value::Text(row.get::<_, String>(3)?.into())))?;
     let stamp: Option<String> = row.get(6)?;
-    if let Some(packed) = row.get::<_, Option<Vec<u8>>>(10)?
-        && has_remote_data(record.kind())
-    {
-        let data = raw::unpack(&packed)?.to_remote_data();
-        record.set("remote_data", Some(Value::Json(Json::of(&data).as_str().into())))?;
+    if let Some(packed) = row.get::<_, Option<Vec<u8>>>(10)? {
+        record.set_remote_data(&raw::unpack(&packed)?)?;
     }
     let gone = match row.get::<_, Option<String>>(7)? {
         None => None,

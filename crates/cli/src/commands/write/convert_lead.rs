@@ -4,10 +4,10 @@ use clap::Args;
 use unicrm_core::{Id, Object, ObjectKind, Ref};
 
 use super::row::{self, Aims, Ask, Conversion, Named};
-use super::values::Source;
 use super::{Command, DuplicateOption, Input, WriteOptions, run as write};
 use crate::cli::Global;
 use crate::errors::{Exit, Result};
+use crate::input::Source;
 
 /// Turn leads into contacts, accounts and opportunities
 #[derive(Debug, Args)]

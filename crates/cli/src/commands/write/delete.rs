@@ -4,10 +4,10 @@ use clap::Args;
 use unicrm_core::ObjectKind;
 
 use super::row::{self, Ask, Named};
-use super::values::Source;
 use super::{Command, Input, WriteOptions, run as write};
 use crate::cli::Global;
 use crate::errors::{Exit, Result};
+use crate::input::Source;
 
 /// Delete records at the remote
 #[derive(Debug, Args)]

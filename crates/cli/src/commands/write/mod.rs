@@ -11,6 +11,7 @@ pub(crate) mod update;
 pub(crate) mod upsert;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use clap::Args;
 use unicrm_core::{
@@ -22,9 +23,10 @@ use uuid::Uuid;
 
 use self::report::Report;
 use self::row::{Ask, Conversion, Named};
-use self::values::{Source, Value};
+use self::values::{Value, Values};
 use crate::cli::{AccountOption, Global};
 use crate::errors::{Exit, Result};
+use crate::input::Source;
 use crate::session::Session;
 
 /// Rows that are sent together: enough for the provider to choose a way of its own for large loads.
@@ -102,7 +104,7 @@ async fn run(command: Command<'_>, input: Input<'_>) -> Result<Exit> {
     if let Input::Data(source, read) = &input
         && source.is_repeatable()
     {
-        for (number, value) in source.values()?.enumerate() {
+        for (number, value) in Values::of(source)?.enumerate() {
             ask(source, read, number, &value?)?;
         }
     }
@@ -154,7 +156,7 @@ impl Work<'_> {
     async fn stream(&mut self, source: &Source, read: &dyn Fn(usize, &Value) -> Result<Ask>) -> Result<()> {
         let mut batch = Vec::new();
         let mut bytes = 0;
-        for (number, value) in source.values()?.enumerate() {
+        for (number, value) in Values::of(source)?.enumerate() {
             let row = value.and_then(|value| {
                 let ask = ask(source, read, number, &value)?;
                 bytes += value.text.len();
@@ -163,7 +165,12 @@ impl Work<'_> {
             let row = match row {
                 Ok(row) => row,
                 // What stands before the mistake in this batch is not sent; what went out before is told.
-                Err(failure) => return Err(self.report.stopped_by(failure, &batch)),
+                Err(failure) => {
+                    let first = batch.first().map_or(number as u64, |row: &Row| row.number);
+                    let failure =
+                        if first == 0 { failure.and_advice("nothing was written") } else { failure };
+                    return Err(self.report.stopped_by(failure, first));
+                }
             };
             batch.push(row);
             if batch.len() == BATCH_ROWS || bytes >= BATCH_BYTES {
@@ -178,10 +185,10 @@ impl Work<'_> {
 
     /// Sends a batch. Whether it makes sense to go on.
     async fn send(&mut self, mut rows: Vec<Row>) -> Result<bool> {
-        if rows.is_empty() {
-            return Ok(true);
-        }
-        let known = self.look_up(&mut rows).await?;
+        let Some(first) = rows.first().map(|row| row.number) else { return Ok(true) };
+        let numbers = first..first + rows.len() as u64;
+        let known = self.look_up(&mut rows).await;
+        let known = known.map_err(|failure| self.report.stopped_by(failure, numbers.start))?;
         let mut places = Vec::with_capacity(rows.len());
         let mut refused = Vec::with_capacity(rows.len());
         let mut operations = Vec::with_capacity(rows.len());
@@ -195,13 +202,7 @@ impl Work<'_> {
                 Err(error) => refused.push(Some(error)),
             }
         }
-        let written = if operations.is_empty() {
-            Vec::new()
-        } else {
-            let request = WriteRequest::new(operations).allow_duplicates(self.command.allow_duplicates);
-            self.session.noting(self.account.id, self.provider.write(request).await).await?.outcomes
-        };
-        let mut written = written.into_iter();
+        let mut written = self.write(operations, &numbers).await?.into_iter();
         let mut next = || {
             let missing = || Outcome::failed(Error::new(ErrorKind::Internal, "the row has no outcome"));
             written.next().unwrap_or_else(missing)
@@ -214,8 +215,25 @@ impl Work<'_> {
             self.report.stop(error);
         }
         let goes_on = last.is_none();
-        self.report.batch(&places, &outcomes)?;
+        let told = self.report.batch(&places, &outcomes);
+        told.map_err(|failure| self.report.stopped_by(failure, numbers.end))?;
         Ok(goes_on)
+    }
+
+    /// Has the provider write the rows with these numbers; a failure says what is known of them and of those before.
+    async fn write(&self, operations: Vec<WriteOperation>, numbers: &Range<u64>) -> Result<Vec<Outcome>> {
+        if operations.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = WriteRequest::new(operations).allow_duplicates(self.command.allow_duplicates);
+        let written = self.provider.write(request).await;
+        // Any other error means that nothing was sent; that outcomes are missing is found afterwards.
+        let defect = matches!(&written, Err(error) if error.kind() == ErrorKind::Internal);
+        match self.session.noting(self.account.id, written).await {
+            Ok(written) => Ok(written.outcomes),
+            Err(failure) if defect => Err(self.report.unsure_of(failure, numbers)),
+            Err(failure) => Err(self.report.stopped_by(failure, numbers.start)),
+        }
     }
 
     /// Looks up what a batch names by unified ids, all at once: fills in references, and gives the remote ids of the
@@ -224,7 +242,10 @@ impl Work<'_> {
         let store = &self.session.store;
         let mut records: Vec<_> = rows.iter_mut().filter_map(|row| row.ask.record()).collect();
         store.resolve_references(self.account.id, &mut records).await?;
-        let named = rows.iter().flat_map(|row| row.ask.unified(self.command.kind)).collect();
+        let named: Vec<_> = rows.iter().flat_map(|row| row.ask.unified(self.command.kind)).collect();
+        if named.is_empty() {
+            return Ok(Known::new());
+        }
         Ok(store.remote_ids(self.account.id, named).await?)
     }
 
@@ -266,7 +287,7 @@ impl Work<'_> {
         pointer: &str,
     ) -> Result<Option<Ref<T>>, Error> {
         let Some(reference) = reference else { return Ok(None) };
-        let Some((kind, id)) = row::open(&reference) else { return Ok(Some(reference)) };
+        let Some((kind, id)) = reference.unresolved() else { return Ok(Some(reference)) };
         let id = self.remote_id(known, kind, &Named::Unified(id), pointer)?;
         Ok(Some(reference.resolved(id)))
     }

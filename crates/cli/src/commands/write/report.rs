@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::ops::Range;
 
 use serde::Serialize;
 use unicrm_core::{
@@ -10,7 +11,7 @@ use unicrm_core::{
 use unicrm_store::LinkedAccount;
 use uuid::Uuid;
 
-use super::{Command, Row};
+use super::Command;
 use crate::errors::{Exit, Failure, Result, advice};
 use crate::output::{self, Sheet};
 
@@ -25,6 +26,8 @@ pub(super) struct Report {
     counts: BTreeMap<&'static str, u64>,
     /// Why no row behind those that were told is sent.
     stopped: Option<Error>,
+    /// Whoever read the output has gone away. The rows are written all the same, and count.
+    deaf: bool,
 }
 
 /// A row for scripts.
@@ -85,6 +88,7 @@ impl Report {
             exit: Exit::DONE,
             counts: BTreeMap::new(),
             stopped: None,
+            deaf: false,
         }
     }
 
@@ -97,9 +101,15 @@ impl Report {
                 self.exit = self.exit.and(exit);
             }
         }
-        if !self.json {
-            return self.table(places, outcomes);
+        if self.deaf {
+            return Ok(());
         }
+        let told = if self.json { self.lines(places, outcomes) } else { self.table(places, outcomes) };
+        self.deaf = told.as_ref().is_err_and(Failure::is_quiet);
+        if self.deaf { Ok(()) } else { told }
+    }
+
+    fn lines(&self, places: &[(u64, Option<u64>)], outcomes: &[Outcome]) -> Result<()> {
         let mut out = output::stdout();
         for ((index, line), outcome) in places.iter().zip(outcomes) {
             serde_json::to_writer(&mut out, &self.told(*index, *line, outcome))?;
@@ -154,34 +164,45 @@ impl Report {
         self.stopped = Some(error.clone());
     }
 
-    /// A mistake in the input ends the write: says what was done before it.
-    pub(super) fn stopped_by(&self, failure: Failure, unsent: &[Row]) -> Failure {
-        let sent: u64 = self.counts.values().sum();
-        let first = unsent.first().map_or(sent, |row| row.number);
-        if sent == 0 {
-            return failure.advice("nothing was written");
+    /// Something ends the write before the row with this number: says what was done with those before it.
+    pub(super) fn stopped_by(&self, failure: Failure, first: u64) -> Failure {
+        match self.sent_before(first) {
+            Some(sent) => failure.and_advice(&format!("{sent}, those from there on were not")),
+            None => failure,
         }
-        let message =
-            format!("the rows before number {} were written, those from there on were not", first + 1);
-        failure.advice(message)
+    }
+
+    /// Something ends the write after the rows with these numbers were given away: nobody knows what became of them.
+    pub(super) fn unsure_of(&self, failure: Failure, numbers: &Range<u64>) -> Failure {
+        let sent = self.sent_before(numbers.start).map(|sent| format!("{sent}; ")).unwrap_or_default();
+        let (first, last) = (numbers.start + 1, numbers.end);
+        failure.and_advice(&format!(
+            "{sent}rows {first} to {last} may have been written, those behind were not: look before you repeat them"
+        ))
+    }
+
+    /// What became of the rows before this one; none when none was sent.
+    fn sent_before(&self, number: u64) -> Option<String> {
+        let sent = || format!("the rows before number {} were sent ({})", number + 1, self.counted());
+        (!self.counts.is_empty()).then(sent)
+    }
+
+    fn counted(&self) -> String {
+        let counts =
+            self.counts.iter().map(|(status, count)| format!("{count} {}", status.replace('_', " ")));
+        counts.collect::<Vec<_>>().join(", ")
     }
 
     /// The last words, and the exit code.
     pub(super) fn finish(self) -> Result<Exit> {
-        let counts: Vec<String> = self
-            .counts
-            .iter()
-            .map(|(status, count)| format!("{count} {}", status.replace('_', " ")))
-            .collect();
-        if counts.is_empty() {
+        if self.counts.is_empty() {
             eprintln!("nothing to write");
             return Ok(self.exit);
         }
-        eprintln!("{}", counts.join(", "));
+        eprintln!("{}", self.counted());
         if let Some(error) = &self.stopped {
             eprintln!("no further row was sent: {error}");
-            // What the error itself advises speaks of readings.
-            if let Some(advice) = error.advice() {
+            if let Some(advice) = advice(error) {
                 eprintln!("{advice}");
             }
         }
@@ -235,4 +256,42 @@ fn in_words(outcome: &Outcome) -> String {
     }
     words.extend(outcome.warnings.iter().map(|warning| format!("{}: {}", warning.pointer, warning.message)));
     words.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use unicrm_core::ErrorKind;
+
+    use super::*;
+
+    fn report(counts: &[(&'static str, u64)]) -> Report {
+        Report {
+            json: false,
+            kind: ObjectKind::Contact,
+            account: LinkedAccountId::random(),
+            has_copy: false,
+            exit: Exit::DONE,
+            counts: counts.iter().copied().collect(),
+            stopped: None,
+            deaf: false,
+        }
+    }
+
+    #[test]
+    fn what_ends_a_write_says_what_is_known_of_the_rows_and_keeps_its_advice() {
+        let holds = |failure: Failure, advice: &str| {
+            let shown = format!("{failure:?}");
+            assert!(shown.contains(&format!("advice: Some({advice:?})")), "{advice} is not in {shown}");
+        };
+        let lost = || Failure::from(Error::new(ErrorKind::Unavailable, "no answer").with_advice("Wait."));
+        let (none, some) = (report(&[]), report(&[("created", 2), ("in_doubt", 1)]));
+        holds(none.stopped_by(lost(), 0), "Wait.");
+        let sent = "the rows before number 4 were sent (2 created, 1 in doubt)";
+        holds(some.stopped_by(lost(), 3), &format!("Wait.\n{sent}, those from there on were not"));
+
+        let short = || Failure::from(Error::new(ErrorKind::Internal, "1 outcomes came for 2 rows"));
+        let may = "rows 4 to 5 may have been written, those behind were not: look before you repeat them";
+        holds(none.unsure_of(short(), &(3..5)), may);
+        holds(some.unsure_of(short(), &(3..5)), &format!("{sent}; {may}"));
+    }
 }

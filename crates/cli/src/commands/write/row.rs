@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use unicrm_core::{Account, Contact, ExternalKey, Object, ObjectKind, RecordPatch, Ref, RemoteId, User};
+use unicrm_core::{Account, Contact, ExternalKey, ObjectKind, RecordPatch, Ref, RemoteId, User};
 use uuid::Uuid;
 
 use super::values::Value;
@@ -65,19 +65,13 @@ impl Ask {
             Self::Update(named, _) | Self::Delete(named) => of(kind, named).into_iter().collect(),
             Self::Convert(conversion) => {
                 let Conversion { lead, into } = &**conversion;
-                let account = into.account.as_ref().and_then(open);
-                let contact = into.contact.as_ref().and_then(open);
-                let owner = into.owner.as_ref().and_then(open);
+                let account = into.account.as_ref().and_then(Ref::unresolved);
+                let contact = into.contact.as_ref().and_then(Ref::unresolved);
+                let owner = into.owner.as_ref().and_then(Ref::unresolved);
                 [of(ObjectKind::Lead, lead), account, contact, owner].into_iter().flatten().collect()
             }
         }
     }
-}
-
-/// What a reference stands for, when its remote id is not known.
-pub(super) fn open<T: Object>(reference: &Ref<T>) -> Option<(ObjectKind, Uuid)> {
-    let id = reference.id().filter(|_| reference.remote_id().is_none())?;
-    Some((T::KIND, *id.as_uuid()))
 }
 
 /// The conversion of a lead, as JSON and arguments name it.

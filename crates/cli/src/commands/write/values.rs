@@ -1,66 +1,12 @@
 //! JSON values one after another, in constant memory: one, many (NDJSON), or one array of them.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, stdin};
-use std::path::PathBuf;
+use std::io::BufRead;
 
 use crate::errors::{Failure, Result};
+use crate::input::{Source, unreadable};
 
 /// No record is longer than this.
 const LONGEST: usize = 16 << 20;
-
-/// Where records come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The argument itself.
-    Inline(String),
-    File(PathBuf),
-    Stdin,
-}
-
-impl Source {
-    /// `JSON`, `@FILE`, or `-` for standard input.
-    pub(super) fn of(data: &str) -> Self {
-        match data.strip_prefix('@') {
-            _ if data == "-" => Self::Stdin,
-            Some(path) => Self::File(path.into()),
-            None => Self::Inline(data.to_owned()),
-        }
-    }
-
-    /// Whether it can be read from its beginning once more.
-    pub(super) fn is_repeatable(&self) -> bool {
-        match self {
-            Self::Inline(_) => true,
-            // A pipe is a file too.
-            Self::File(path) => path.is_file(),
-            Self::Stdin => false,
-        }
-    }
-
-    /// How messages call it.
-    pub(super) fn name(&self) -> String {
-        match self {
-            Self::Inline(_) => "--data".to_owned(),
-            Self::File(path) => path.display().to_string(),
-            Self::Stdin => "standard input".to_owned(),
-        }
-    }
-
-    pub(super) fn values(&self) -> Result<Values> {
-        let input: Box<dyn BufRead> = match self {
-            Self::Inline(text) => Box::new(Cursor::new(text.clone().into_bytes())),
-            Self::File(path) => {
-                let failed = |error: std::io::Error| {
-                    Failure::usage(format!("{} cannot be read: {error}", path.display()))
-                };
-                Box::new(BufReader::with_capacity(128 << 10, File::open(path).map_err(failed)?))
-            }
-            Self::Stdin => Box::new(BufReader::with_capacity(128 << 10, stdin())),
-        };
-        Ok(Values { input, name: self.name(), line: 1, place: Place::Start })
-    }
-}
 
 /// One value as it is written, and the line on which it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +49,11 @@ impl Iterator for Values {
 }
 
 impl Values {
+    /// Those of a source, from its beginning.
+    pub(super) fn of(source: &Source) -> Result<Self> {
+        Ok(Self { input: source.open()?, name: source.name(), line: 1, place: Place::Start })
+    }
+
     fn advance(&mut self) -> Result<Option<Value>> {
         let mut byte = self.skip_space()?;
         if self.place == Place::Start {
@@ -215,9 +166,8 @@ impl Values {
     }
 
     fn peek(&mut self) -> Result<Option<u8>> {
-        let name = &self.name;
-        let failed = |error: std::io::Error| Failure::usage(format!("{name} cannot be read: {error}"));
-        Ok(self.input.fill_buf().map_err(failed)?.first().copied())
+        let bytes = self.input.fill_buf().map_err(|error| unreadable(&self.name, &error))?;
+        Ok(bytes.first().copied())
     }
 
     /// Goes on behind the byte that was peeked at.
@@ -235,7 +185,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> std::result::Result<Vec<(u64, String)>, String> {
-        let values = Source::of(text).values().map_err(|failure| format!("{failure:?}"))?;
+        let values = Values::of(&Source::of(text)).map_err(|failure| format!("{failure:?}"))?;
         values
             .map(|value| value.map(|v| (v.line, v.text)).map_err(|failure| format!("{failure:?}")))
             .collect()
@@ -290,13 +240,5 @@ mod tests {
         let rest = "{}\n".repeat(LONGEST / 3 + 1);
         let error = read(&format!("{{}}\n{{\"last_name\": \"Feig}}\n{rest}")).expect_err("no end");
         assert!(error.contains("line 2: ") && error.contains("quote"), "{error}");
-    }
-
-    #[test]
-    fn sources_are_told_apart() {
-        assert_eq!(Source::of("-"), Source::Stdin);
-        assert_eq!(Source::of("@a b.json"), Source::File("a b.json".into()));
-        assert_eq!(Source::of("{}"), Source::Inline("{}".to_owned()));
-        assert!(!Source::Stdin.is_repeatable() && !Source::File("/nowhere".into()).is_repeatable());
     }
 }
