@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct History(Mutex<Vec<String>>);
 
 impl History {
-    pub(crate) fn note(&self, line: impl FnOnce() -> String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line());
+    pub(crate) fn note(&self, line: impl Into<String>) {
+        let line = line.into();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
     pub(crate) fn take(&self) -> Vec<String> {

@@ -191,7 +191,7 @@ impl Provider for GatedProvider {
         let pages = self.inner.read(parts.iter().cloned().collect()).await?;
         let pages: Vec<_> = parts.iter().zip(pages).map(|(part, page)| self.answer(part, page)).collect();
         for (part, page) in parts.iter().zip(&pages) {
-            self.gate.history.note(|| format!("  {number} {part:?}\n    {}", told(page)));
+            self.gate.history.note(format!("  {number} {part:?}\n    {}", told(page)));
         }
         self.gate.after(number).await;
         Ok(pages)
@@ -242,7 +242,7 @@ impl GatedStore {
     async fn passing<T: Send>(&self, effect: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let number = self.gate.before().await;
         let outcome = effect.await;
-        self.gate.history.note(|| format!("  {number} the store: {:?}", outcome.as_ref().err()));
+        self.gate.history.note(format!("  {number} the store: {:?}", outcome.as_ref().err()));
         self.gate.after(number).await;
         outcome
     }

@@ -275,7 +275,7 @@ impl Generator {
         }
     }
 
-    /// An object whose records are merged, of those that are synced if there is one.
+    /// An object whose records are merged, mostly one that is synced, if there is one.
     fn merged(&mut self) -> Remote {
         let merged: Vec<Remote> = self.remotes.iter().copied().filter(|remote| remote.merges()).collect();
         *self.draw.of(&merged)

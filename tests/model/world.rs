@@ -136,7 +136,7 @@ impl World {
     /// A step that is none of the sync's.
     async fn outside(&mut self, step: &Step) -> Result<(), Failure> {
         self.tick += 1;
-        self.history.note(|| format!("{} {step:?}", self.org.now()));
+        self.history.note(format!("{} {step:?}", self.org.now()));
         match step {
             Step::Wait(seconds) => self.org.advance_clock(Duration::from_secs(*seconds)),
             Step::Remote(mutation) => {
@@ -269,7 +269,7 @@ impl World {
         let Some(provider) = self.provider.clone() else { return Ok(None) };
         let (begun, connected) = (self.tick, self.connected);
         self.tick += 1;
-        self.history.note(|| format!("{} {step:?}", self.org.now()));
+        self.history.note(format!("{} {step:?}", self.org.now()));
         let stop = step.midway.as_ref().map(|midway| (midway.effect, midway.done));
         let gate = Gate::new(stop, Arc::clone(&self.history));
         let provider = GatedProvider { inner: provider, gate: Arc::clone(&gate), bug: self.bug };
@@ -309,12 +309,12 @@ impl World {
             }
         };
         let Some(outcome) = outcome else {
-            self.history.note(|| "crash".to_owned());
+            self.history.note("crash");
             return Ok(None);
         };
         let summary = outcome.map_err(|error| format!("the sync itself failed: {error:?}"))?;
         for object in &summary.objects {
-            self.history.note(|| format!("  {object:?}"));
+            self.history.note(format!("  {object:?}"));
             let error = object.error.as_ref();
             if error.is_some_and(|error| error.kind() == ErrorKind::Unauthenticated) {
                 // A connection that was refused once keeps away from the login for a while.

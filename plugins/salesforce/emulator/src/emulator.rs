@@ -168,7 +168,7 @@ impl Builder {
         self
     }
 
-    /// The refresh token that is good from the start.
+    /// The connected app's refresh token, good from the start.
     #[must_use]
     pub fn refresh_token(mut self, token: impl Into<String>) -> Self {
         self.credentials.refresh_token = token.into();
@@ -380,7 +380,7 @@ impl Emulator {
         &self.running.server.credentials.client_secret
     }
 
-    /// The refresh token that is good from the start.
+    /// The connected app's refresh token, good from the start.
     #[must_use]
     pub fn refresh_token(&self) -> &str {
         &self.running.server.credentials.refresh_token

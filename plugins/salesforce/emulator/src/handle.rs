@@ -152,10 +152,14 @@ impl OrgHandle {
     /// # Errors
     /// When the tables cannot be written.
     pub async fn empty_recycle_bin(&self) -> Outcome<()> {
-        self.change(dml::empty_bin).await?;
-        let now = self.now();
-        self.server.org.change_replication(|replication| replication.forgotten = Some(now));
-        Ok(())
+        self.change(|context| {
+            dml::empty_bin(context)?;
+            // Before anybody can see that the list is empty.
+            let now = context.org.clock.now();
+            context.org.change_replication(|replication| replication.forgotten = Some(now));
+            Ok(())
+        })
+        .await
     }
 
     /// Lets a transaction run that began then, until another call ends it: `/deleted` is refused where it would have to tell

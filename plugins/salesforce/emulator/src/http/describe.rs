@@ -21,8 +21,7 @@ pub(crate) fn global(call: &Call<'_>) -> Answer {
     if let Some(unchanged) = not_modified(call) {
         return Ok(unchanged);
     }
-    let body = call.server.descriptions.get(call, "", |describer| Some(describer.global()))?;
-    Ok(stamped(call, body))
+    stamped(call, "", |describer| Some(describer.global()))
 }
 
 /// `GET /sobjects/X`.
@@ -41,8 +40,7 @@ pub(crate) fn object(call: &Call<'_>, object: &str) -> Answer {
     if let Some(unchanged) = not_modified(call) {
         return Ok(unchanged);
     }
-    let body = call.server.descriptions.get(call, object, |describer| describer.object(object))?;
-    Ok(stamped(call, body))
+    stamped(call, object, |describer| describer.object(object))
 }
 
 /// The descriptions that were written since the metadata last changed: clients ask for the same ones again and again.
@@ -107,9 +105,13 @@ fn with_describer(
     describe(&describer).ok_or_else(SalesforceError::no_such_resource)
 }
 
-fn stamped(call: &Call<'_>, body: Bytes) -> ApiResponse {
-    ApiResponse::raw_json(200, body)
-        .with_header("last-modified", http_date(call.server.org.metadata_changed()))
+/// A description with the time since which it holds.
+fn stamped(call: &Call<'_>, object: &str, describe: impl FnOnce(&Describer<'_>) -> Option<Value>) -> Answer {
+    // Before the description is made: where the metadata changes in between, the caller asks once more than it needs to,
+    // and never goes on with what is old.
+    let changed = call.server.org.metadata_changed();
+    let body = call.server.descriptions.get(call, object, describe)?;
+    Ok(ApiResponse::raw_json(200, body).with_header("last-modified", http_date(changed)))
 }
 
 /// 304 when nothing has changed since the time that the caller names.

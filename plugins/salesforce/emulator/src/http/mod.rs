@@ -141,6 +141,7 @@ pub(crate) async fn start(parts: Parts, listen: SocketAddr) -> Result<Running, s
         credentials: parts.credentials,
     });
     server.tokens.new_refresh(
+        &server.credentials.client_id,
         &server.org.user_id,
         "api refresh_token",
         Some(server.credentials.refresh_token.clone()),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::message::{Answer, ApiResponse};
 use crate::error::SalesforceError;
-use crate::org::{Replication, storage};
+use crate::org::storage;
 use crate::schema::ObjectSchema;
 
 /// Most ids of one answer.
@@ -48,22 +48,16 @@ pub(crate) fn deleted(call: &Call<'_>, name: &str) -> Answer {
     let object = replicable(call, &schema, name)?;
     let span = span(call)?;
     let now = call.server.org.clock.now();
-    let Replication { forgotten, running } = call.server.org.replication();
-    if forgotten.is_some_and(|forgotten| span.start < forgotten) {
-        return Err(out_of_reach("the recycle bin was emptied after startDate"));
-    }
-    if let Some(running) = running.filter(|running| *running < span.covered) {
-        return Err(out_of_reach(&format!("latestDateCovered is before endDate: {}", wire(minute(running)))));
-    }
-    let remembered = now.saturating_sub(DELETIONS_KEPT).unwrap_or(now);
-    let earliest = forgotten.map_or(remembered, |forgotten| forgotten.max(remembered));
+    // Before the rows: those of a transaction that ends while they are read may be missing.
+    let running = call.server.org.replication().running;
+    let remembered = minute(now.saturating_sub(DELETIONS_KEPT).unwrap_or(now));
     let sql = format!(
         "SELECT id, at FROM \"_deleted\" WHERE object=?1 AND at>=?2 AND at<?3 ORDER BY at, id LIMIT {}",
         MAX_IDS + 1
     );
     let records: Vec<Value> = call.read(|conn| {
         let mut statement = conn.prepare_cached(&sql).map_err(storage)?;
-        let from = span.start.max(earliest).as_millisecond();
+        let from = span.start.max(remembered).as_millisecond();
         let rows = statement
             .query_map((&object.name, from, span.end.as_millisecond()), |row| {
                 Ok((row.get::<_, String>(0)?, Timestamp::from_millisecond(row.get(1)?).unwrap_or_default()))
@@ -73,10 +67,20 @@ pub(crate) fn deleted(call: &Call<'_>, name: &str) -> Answer {
         let shared = rows.into_iter().filter(|(id, _)| shown(call, id));
         Ok(shared.map(|(id, at)| json!({ "deletedDate": wire(at), "id": id })).collect())
     })?;
+    // Behind the rows: the bin may be emptied while they are read. Only whole minutes can be asked for, and in the one in
+    // which it was emptied the list is not whole.
+    let forgotten = call.server.org.replication().forgotten.map(next_minute);
+    if forgotten.is_some_and(|forgotten| span.start < forgotten) {
+        return Err(out_of_reach("the recycle bin was emptied after startDate"));
+    }
+    if let Some(running) = running.filter(|running| *running < span.covered) {
+        return Err(out_of_reach(&format!("latestDateCovered is before endDate: {}", wire(minute(running)))));
+    }
+    let earliest = forgotten.map_or(remembered, |forgotten| forgotten.max(remembered));
     check_count(records.len())?;
     let body = json!({
         "deletedRecords": records,
-        "earliestDateAvailable": wire(minute(earliest)),
+        "earliestDateAvailable": wire(earliest),
         "latestDateCovered": wire(span.covered),
     });
     Ok(ApiResponse::json(200, &body))
@@ -160,6 +164,11 @@ fn span(call: &Call<'_>) -> Result<Span, SalesforceError> {
 
 fn minute(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second() - at.as_second().rem_euclid(60)).unwrap_or(at)
+}
+
+/// The whole minute that begins behind this time.
+fn next_minute(at: Timestamp) -> Timestamp {
+    minute(at.saturating_add(SignedDuration::from_mins(1)).unwrap_or(at))
 }
 
 fn wire(at: Timestamp) -> String {

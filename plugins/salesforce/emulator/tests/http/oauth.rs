@@ -206,10 +206,9 @@ async fn every_org_knows_the_app_of_the_command_line() {
         ("code_verifier", verifier),
     ];
     let granted = client.token(&grant).await.json();
-    for token in [granted["refresh_token"].as_str().unwrap(), client.emulator.refresh_token()] {
-        let form = [("grant_type", "refresh_token"), ("client_id", "PlatformCLI"), ("refresh_token", token)];
-        assert_eq!(client.token(&form).await.status, 200);
-    }
+    let token = granted["refresh_token"].as_str().unwrap();
+    let form = [("grant_type", "refresh_token"), ("client_id", "PlatformCLI"), ("refresh_token", token)];
+    assert_eq!(client.token(&form).await.status, 200);
 
     // It has no secret, and what needs one is not for it.
     let (user, password) = (client.emulator.username(), client.emulator.password());
@@ -227,6 +226,47 @@ async fn every_org_knows_the_app_of_the_command_line() {
     }
 }
 
+#[tokio::test]
+async fn what_one_app_is_given_is_worth_nothing_to_another() {
+    let client = empty().await;
+    let own = client.emulator.client_id();
+    let redirect = "http://localhost:1717/OauthRedirect";
+    let send = async |app: &str, kind: &str, field: &str, text: &str| {
+        let form = [("grant_type", kind), ("client_id", app), (field, text), ("redirect_uri", redirect)];
+        let answer = client.token(&form).await;
+        (answer.status, answer.json())
+    };
+    let refused =
+        |description: &str| (400, json!({ "error": "invalid_grant", "error_description": description }));
+    for (app, other) in [(own, "PlatformCLI"), ("PlatformCLI", own)] {
+        let page = client.http.get(format!("{}/services/oauth2/authorize", client.emulator.url()));
+        let asked = [("client_id", app), ("response_type", "code"), ("redirect_uri", redirect)];
+        let sent_back = read(page.query(&asked)).await.unwrap();
+        let back = url::Url::parse(sent_back.header("location").unwrap()).unwrap();
+        let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+        let stolen = send(other, "authorization_code", "code", &code).await;
+        assert_eq!(stolen, refused("expired authorization code"), "{other}");
+        let (status, granted) = send(app, "authorization_code", "code", &code).await;
+        assert_eq!(status, 200, "{app} can still have it: {granted}");
+
+        let token = granted["refresh_token"].as_str().unwrap();
+        let stolen = send(other, "refresh_token", "refresh_token", token).await;
+        assert_eq!(stolen, refused("expired access/refresh token"), "{other}");
+        assert_eq!(send(app, "refresh_token", "refresh_token", token).await.0, 200, "{app}");
+
+        let device = Device::start_as(&client, app).await;
+        assert_eq!(device.decide("allow").await, 200);
+        let code = device.text("device_code");
+        assert_eq!(send(other, "device", "code", code).await, refused("token exchange failed"), "{other}");
+        assert_eq!(send(app, "device", "code", code).await.0, 200, "{app}");
+    }
+    // The one that is good from the start belongs to the app that is there from the start.
+    let token = client.emulator.refresh_token();
+    let stolen = send("PlatformCLI", "refresh_token", "refresh_token", token).await;
+    assert_eq!(stolen, refused("expired access/refresh token"));
+    assert_eq!(send(own, "refresh_token", "refresh_token", token).await.0, 200);
+}
+
 /// A device, and what the emulator says to it.
 struct Device<'c> {
     client: &'c Client,
@@ -235,8 +275,11 @@ struct Device<'c> {
 
 impl<'c> Device<'c> {
     async fn start(client: &'c Client) -> Self {
-        let id = client.emulator.client_id();
-        let form = [("response_type", "device_code"), ("client_id", id), ("scope", "api refresh_token")];
+        Self::start_as(client, client.emulator.client_id()).await
+    }
+
+    async fn start_as(client: &'c Client, app: &str) -> Self {
+        let form = [("response_type", "device_code"), ("client_id", app), ("scope", "api refresh_token")];
         Self { client, started: client.token(&form).await.json() }
     }
 
@@ -325,6 +368,7 @@ async fn a_device_is_told_when_its_user_refuses_or_takes_too_long() {
     let client = empty().await;
     let denied = Device::start(&client).await;
     assert_eq!(denied.decide("deny").await, 200);
+    assert_eq!(denied.decide("allow").await, 400, "who has decided has decided");
     assert_eq!(denied.poll().await, (400, "access_denied: end-user denied authorization".to_owned()));
     assert_eq!(denied.poll().await, (400, SPENT.to_owned()));
 

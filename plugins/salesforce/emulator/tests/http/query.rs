@@ -1,9 +1,11 @@
 //! Queries, pages, describes, versions and limits.
 
+use std::cell::Cell;
 use std::io::Read as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use unicrm_salesforce_emulator::{Emulator, Resource};
+use unicrm_salesforce_emulator::{Emulator, FieldSchema, FieldType, ObjectSchema, Resource};
 
 use crate::client::{empty, read, seeded, start};
 
@@ -122,6 +124,57 @@ async fn describes_follow_permissions_and_are_cacheable() {
     assert!(names.contains(&"Contact") && !names.contains(&"Lead"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_description_is_older_than_its_stamp() {
+    let client = empty().await;
+    let org = client.emulator.org();
+    // Then each change moves the stamp by one second.
+    org.freeze_clock(true);
+    let fields = async |number: usize| {
+        org.add_field("Lead", FieldSchema::new(format!("F{number}__c"), FieldType::String)).await.unwrap();
+    };
+    let objects = async |number: usize| {
+        org.add_object(ObjectSchema::custom(format!("Thing{number}__c"))).await.unwrap();
+    };
+    let ask = async |path: &str, list: &str| {
+        let answer = client.get(path).await;
+        let stamp = answer.header("last-modified").unwrap().replace("GMT", "+0000");
+        let stamp = jiff::Timestamp::strptime("%a, %d %b %Y %H:%M:%S %z", stamp).unwrap();
+        (stamp.as_second(), i64::try_from(answer.json()[list].as_array().unwrap().len()).unwrap())
+    };
+    fields(0).await;
+    objects(0).await;
+    for (path, list) in [("/sobjects/Lead/describe", "fields"), ("/sobjects", "sobjects")] {
+        let (first_stamp, first_length) = ask(path, list).await;
+        let asked = Cell::new(false);
+        let asking = async {
+            for _ in 0..60 {
+                let (stamp, length) = ask(path, list).await;
+                assert!(
+                    length - first_length >= stamp - first_stamp,
+                    "{path}: {} entries are new, and the stamp is of {} changes",
+                    length - first_length,
+                    stamp - first_stamp
+                );
+            }
+            asked.set(true);
+        };
+        let changing = async {
+            let mut number = 0;
+            while !asked.get() {
+                number += 1;
+                if list == "fields" {
+                    fields(number).await
+                } else {
+                    objects(number).await
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::join!(asking, changing);
+    }
+}
+
 #[tokio::test]
 async fn calls_are_counted_and_the_quota_ends() {
     let client = start(Emulator::builder().empty().daily_api_requests(3)).await;
@@ -140,7 +193,7 @@ async fn calls_are_counted_and_the_quota_ends() {
     assert_eq!(log.count(Resource::Limits).requests, 4);
     assert_eq!(log.count(Resource::Limits).api_calls, 3);
     assert_eq!(log.count(Resource::Token).api_calls, 0);
-    client.emulator.org().advance_clock(std::time::Duration::from_secs(24 * 3600));
+    client.emulator.org().advance_clock(Duration::from_secs(24 * 3600));
     let mut client = client;
     client.log_in().await;
     assert_eq!(client.get("/limits").await.status, 200);
@@ -208,7 +261,7 @@ async fn a_stopped_emulator_answers_no_more() {
     let url = format!("{}/services/data", client.emulator.url());
     let begun = std::time::Instant::now();
     client.emulator.shutdown().await;
-    assert!(begun.elapsed() < std::time::Duration::from_secs(3));
+    assert!(begun.elapsed() < Duration::from_secs(3));
     assert!(read(client.http.get(url)).await.is_err());
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use unicrm_salesforce_emulator::{FieldSchema, FieldType, Record};
+use unicrm_salesforce_emulator::{Emulator, FieldSchema, FieldType, Record};
 
-use crate::client::{empty, read};
+use crate::client::{empty, read, start};
 
 #[tokio::test]
 async fn a_record_lives_from_create_to_delete() {
@@ -272,6 +272,73 @@ async fn replication_tells_what_changed_and_what_went() {
     let stamp: jiff::Timestamp = record["SystemModstamp"].as_str().unwrap().parse().unwrap();
     assert!(stamp < now - Duration::from_secs(500));
     assert_eq!(record["Name"], "Late");
+}
+
+/// Longer than any wait of these tests.
+const LONG: Duration = Duration::from_secs(30 * 86_400);
+
+#[tokio::test]
+async fn the_start_that_is_said_to_be_available_is() {
+    let builder = Emulator::builder().empty().session_lifetime(LONG);
+    let client = start(builder.starting_at("2026-03-02T12:00:05Z".parse().unwrap())).await;
+    let org = client.emulator.org();
+    org.freeze_clock(true);
+    let deleted = async |start: &str, end: &str| {
+        client.get(&format!("/sobjects/Contact/deleted?start={start}&end={end}")).await
+    };
+    org.empty_recycle_bin().await.unwrap();
+    let gone = client.create("Contact", json!({ "LastName": "Gone" })).await;
+    org.advance_clock(Duration::from_secs(120));
+    org.hard_delete("Contact", &gone).await.unwrap();
+    org.advance_clock(Duration::from_secs(600));
+    let before = deleted("2026-03-02T12:00:00Z", "2026-03-02T12:10:00Z").await;
+    assert_eq!(
+        before.error(),
+        (400, "INVALID_REPLICATION_DATE".into()),
+        "the bin was emptied within that minute"
+    );
+    let after = deleted("2026-03-02T12:01:00Z", "2026-03-02T12:10:00Z").await.json();
+    assert_eq!(after["earliestDateAvailable"], "2026-03-02T12:01:00.000+0000");
+    assert_eq!(after["deletedRecords"][0]["id"], json!(gone));
+
+    // It was deleted in the minute in which the memory begins, fifteen days ago.
+    let age = org.now().duration_since("2026-03-02T12:02:59Z".parse().unwrap());
+    org.advance_clock(Duration::from_secs(15 * 86_400) - age.unsigned_abs());
+    let old = deleted("2026-03-02T12:02:00Z", "2026-03-17T12:00:00Z").await.json();
+    assert_eq!(old["earliestDateAvailable"], "2026-03-02T12:02:00.000+0000");
+    assert_eq!(old["deletedRecords"][0]["id"], json!(gone));
+}
+
+#[tokio::test]
+async fn deletions_are_told_of_or_refused_while_the_bin_is_emptied() {
+    let client = start(Emulator::builder().empty().session_lifetime(LONG)).await;
+    let org = client.emulator.org();
+    let refused = (400, "INVALID_REPLICATION_DATE".to_owned());
+    for _ in 0..40 {
+        let gone = client.create("Contact", json!({ "LastName": "Gone" })).await;
+        org.advance_clock(Duration::from_secs(3_600));
+        org.delete("Contact", &gone).await.unwrap();
+        org.advance_clock(Duration::from_secs(120));
+        let (start, end) = (org.now() - Duration::from_secs(600), org.now());
+        let path = format!("/sobjects/Contact/deleted?start={start:.0}&end={end:.0}");
+        let told = async || {
+            let answer = client.get(&path).await;
+            if answer.status == 200 {
+                assert_eq!(answer.json()["deletedRecords"][0]["id"], json!(gone), "{}", answer.text());
+                return true;
+            }
+            assert_eq!(answer.error(), refused);
+            false
+        };
+        // It works on while nobody asks for its end.
+        let mut emptying = std::pin::pin!(org.empty_recycle_bin());
+        let begun = futures::poll!(emptying.as_mut());
+        while futures::future::join_all((0..8).map(|_| told())).await.contains(&true) {}
+        if begun.is_pending() {
+            emptying.await.unwrap();
+        }
+        assert!(!told().await);
+    }
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ pub(crate) fn authorize(server: &Server, request: &ApiRequest) -> ApiResponse {
             ),
         )
     };
-    if !server.credentials.knows(field("client_id").unwrap_or_default()) {
+    let client_id = field("client_id").unwrap_or_default();
+    if !server.credentials.knows(client_id) {
         return page("invalid_client_id", "client identifier invalid");
     }
     let Some(Ok(mut redirect)) = field("redirect_uri").map(Url::parse) else {
@@ -58,6 +59,7 @@ pub(crate) fn authorize(server: &Server, request: &ApiRequest) -> ApiResponse {
     }
     let now = server.org.clock.now();
     let code = Code {
+        client_id: client_id.to_owned(),
         redirect_uri,
         challenge,
         user_id: server.org.user_id.clone(),

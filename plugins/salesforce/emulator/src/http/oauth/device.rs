@@ -20,7 +20,8 @@ pub(crate) fn start(
     client_id: Option<&str>,
     scope: Option<&str>,
 ) -> Result<ApiResponse, OAuthError> {
-    if !server.credentials.knows(client_id.unwrap_or_default()) {
+    let client_id = client_id.unwrap_or_default();
+    if !server.credentials.knows(client_id) {
         return Err(OAuthError::new("invalid_client_id", "client identifier invalid"));
     }
     let user_code: String = random_text(32)
@@ -31,6 +32,7 @@ pub(crate) fn start(
         .to_uppercase();
     let now = server.org.clock.now();
     let device = Device {
+        client_id: client_id.to_owned(),
         user_code: user_code.clone(),
         scope: scope.filter(|scope| !scope.is_empty()).unwrap_or(DEFAULT_SCOPE).to_owned(),
         decision: None,
@@ -49,10 +51,10 @@ pub(crate) fn start(
 }
 
 /// The device's question whether its user has decided yet; the scope, when it may go on.
-pub(super) fn poll(server: &Server, code: &str) -> Result<String, OAuthError> {
+pub(super) fn poll(server: &Server, client_id: &str, code: &str) -> Result<String, OAuthError> {
     // The words of haste and of a code that is spent are those that the Salesforce CLI has shown its users
     // (forcedotcom/salesforcedx-docker#18, forcedotcom/code-builder-feedback#61).
-    let (error, description) = match server.tokens.poll_device(code, server.org.clock.now()) {
+    let (error, description) = match server.tokens.poll_device(code, client_id, server.org.clock.now()) {
         Polled::Allowed { scope } => return Ok(scope),
         Polled::Waiting => ("authorization_pending", "authorization pending"),
         Polled::TooSoon => ("slow_down", "polling too quickly for the token endpoint"),

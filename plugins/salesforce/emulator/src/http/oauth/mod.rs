@@ -163,13 +163,13 @@ fn grant<'f>(
             )?;
             Ok(Grant::new(server, DEFAULT_SCOPE))
         }
-        "refresh_token" => refresh(server, field("refresh_token").unwrap_or_default()),
-        "authorization_code" => code(server, field),
+        "refresh_token" => refresh(server, &client_id, field("refresh_token").unwrap_or_default()),
+        "authorization_code" => code(server, &client_id, field),
         _ => {
             let code = field("code").or_else(|| field("device_code")).unwrap_or_default();
-            let scope = device::poll(server, code)?;
+            let scope = device::poll(server, &client_id, code)?;
             let mut grant = Grant::new(server, &scope).showing_scope();
-            grant.add_refresh(server);
+            grant.add_refresh(server, &client_id);
             Ok(grant)
         }
     }
@@ -194,21 +194,21 @@ impl Grant {
         self
     }
 
-    fn add_refresh(&mut self, server: &Server) {
+    fn add_refresh(&mut self, server: &Server, client_id: &str) {
         let allowed = self
             .scope
             .split_whitespace()
             .any(|scope| matches!(scope, "refresh_token" | "offline_access" | "full"));
         if allowed {
-            let (token, family) = server.tokens.new_refresh(&self.user_id, &self.scope, None);
+            let (token, family) = server.tokens.new_refresh(client_id, &self.user_id, &self.scope, None);
             self.refresh_token = Some(token);
             self.family = Some(family);
         }
     }
 }
 
-fn refresh(server: &Server, token: &str) -> Result<Grant, OAuthError> {
-    match server.tokens.redeem(token, server.credentials.rotate_refresh_tokens) {
+fn refresh(server: &Server, client_id: &str, token: &str) -> Result<Grant, OAuthError> {
+    match server.tokens.redeem(token, client_id, server.credentials.rotate_refresh_tokens) {
         Redeemed::Refused => Err(OAuthError::expired()),
         Redeemed::Good { user_id, scope, family, rotated_to } => {
             Ok(Grant { user_id, scope, family: Some(family), refresh_token: rotated_to, show_scope: true })
@@ -216,11 +216,15 @@ fn refresh(server: &Server, token: &str) -> Result<Grant, OAuthError> {
     }
 }
 
-fn code<'f>(server: &Server, field: &impl Fn(&str) -> Option<&'f str>) -> Result<Grant, OAuthError> {
+fn code<'f>(
+    server: &Server,
+    client_id: &str,
+    field: &impl Fn(&str) -> Option<&'f str>,
+) -> Result<Grant, OAuthError> {
     let now = server.org.clock.now();
     let code = server
         .tokens
-        .take_code(field("code").unwrap_or_default(), now)
+        .take_code(field("code").unwrap_or_default(), client_id, now)
         .ok_or_else(|| OAuthError::new("invalid_grant", "expired authorization code"))?;
     if field("redirect_uri") != Some(code.redirect_uri.as_str()) {
         return Err(OAuthError::new("redirect_uri_mismatch", "redirect_uri must match configuration"));
@@ -236,7 +240,7 @@ fn code<'f>(server: &Server, field: &impl Fn(&str) -> Option<&'f str>) -> Result
     }
     let mut grant = Grant::new(server, &code.scope).showing_scope();
     grant.user_id = code.user_id;
-    grant.add_refresh(server);
+    grant.add_refresh(server, client_id);
     Ok(grant)
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Session {
 #[derive(Clone, Debug)]
 struct Refresh {
     family: u64,
+    /// The app that it was issued to; to any other it is worth nothing.
+    client_id: String,
     user_id: String,
     scope: String,
     /// A rotated token: using it again is taken as theft.
@@ -53,6 +55,8 @@ struct Refresh {
 /// An authorization code on its way to the token endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct Code {
+    /// The app that its user let in.
+    pub(crate) client_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) challenge: Option<String>,
     pub(crate) user_id: String,
@@ -63,6 +67,8 @@ pub(crate) struct Code {
 /// A device that waits for its user.
 #[derive(Clone, Debug)]
 pub(crate) struct Device {
+    /// The app that runs on it.
+    pub(crate) client_id: String,
     pub(crate) user_code: String,
     pub(crate) scope: String,
     pub(crate) decision: Option<Decision>,
@@ -83,7 +89,7 @@ pub(crate) enum Decision {
 /// The answer to a device that asks.
 #[derive(Clone, Debug)]
 pub(crate) enum Polled {
-    /// Unknown, too old, or answered before.
+    /// Unknown, too old, another app's, or answered before.
     Unknown,
     Waiting,
     /// It asked too soon; from now on it has to wait longer.
@@ -103,7 +109,7 @@ const SLOWER_BY: Duration = Duration::from_secs(5);
 pub(crate) enum Redeemed {
     /// It stands for this user and scope; the new token replaces it when rotation is on.
     Good { user_id: String, scope: String, family: u64, rotated_to: Option<String> },
-    /// Unknown, revoked, or used a second time.
+    /// Unknown, revoked, another app's, or used a second time.
     Refused,
 }
 
@@ -164,21 +170,34 @@ impl TokenStore {
         issued.sessions.clear();
     }
 
-    /// A new refresh token with a family of its own.
-    pub(crate) fn new_refresh(&self, user_id: &str, scope: &str, token: Option<String>) -> (String, u64) {
+    /// A new refresh token of an app, with a family of its own.
+    pub(crate) fn new_refresh(
+        &self,
+        client_id: &str,
+        user_id: &str,
+        scope: &str,
+        token: Option<String>,
+    ) -> (String, u64) {
         let token = token.unwrap_or_else(|| format!("5Aep861{}", random_text(80)));
         let mut issued = lock(&self.issued);
         issued.next_family += 1;
         let family = issued.next_family;
-        let refresh = Refresh { family, user_id: user_id.to_owned(), scope: scope.to_owned(), spent: false };
+        let refresh = Refresh {
+            family,
+            client_id: client_id.to_owned(),
+            user_id: user_id.to_owned(),
+            scope: scope.to_owned(),
+            spent: false,
+        };
         issued.refresh.insert(token.clone(), refresh);
         (token, family)
     }
 
-    /// Uses a refresh token. With rotation it is good once; a second use revokes its whole family.
-    pub(crate) fn redeem(&self, token: &str, rotate: bool) -> Redeemed {
+    /// Uses a refresh token for an app. With rotation it is good once; a second use revokes its whole family.
+    pub(crate) fn redeem(&self, token: &str, client_id: &str, rotate: bool) -> Redeemed {
         let mut issued = lock(&self.issued);
-        let Some(found) = issued.refresh.get(token).cloned() else { return Redeemed::Refused };
+        let found = issued.refresh.get(token).filter(|refresh| refresh.client_id == client_id);
+        let Some(found) = found.cloned() else { return Redeemed::Refused };
         if found.spent {
             issued.refresh.retain(|_, refresh| refresh.family != found.family);
             issued.sessions.retain(|_, session| session.family != Some(found.family));
@@ -221,9 +240,11 @@ impl TokenStore {
         text
     }
 
-    /// Takes an authorization code: it is good once.
-    pub(crate) fn take_code(&self, text: &str, now: Timestamp) -> Option<Code> {
-        lock(&self.issued).codes.remove(text).filter(|code| code.expires_at > now)
+    /// Takes an authorization code for an app: it is good once.
+    pub(crate) fn take_code(&self, text: &str, client_id: &str, now: Timestamp) -> Option<Code> {
+        let mut issued = lock(&self.issued);
+        issued.codes.get(text).filter(|code| code.client_id == client_id)?;
+        issued.codes.remove(text).filter(|code| code.expires_at > now)
     }
 
     /// Keeps a device that waits for approval; gives its device code.
@@ -239,20 +260,20 @@ impl TokenStore {
         text
     }
 
-    /// Keeps what the user decided about the device that shows this user code; whether there is one.
+    /// Keeps what the user decided about the device that shows this user code; whether there is one that waits for it.
     pub(crate) fn decide_device(&self, user_code: &str, decision: Decision, now: Timestamp) -> bool {
         let mut issued = lock(&self.issued);
-        let mut live = issued.devices.values_mut().filter(|device| device.expires_at > now);
-        let found = live.find(|device| device.user_code.eq_ignore_ascii_case(user_code));
+        let waits = |device: &&mut Device| device.expires_at > now && device.decision.is_none();
+        let mut waiting = issued.devices.values_mut().filter(waits);
+        let found = waiting.find(|device| device.user_code.eq_ignore_ascii_case(user_code));
         found.map(|device| device.decision = Some(decision)).is_some()
     }
 
-    /// Answers the device of this code; one whose user has decided is told so once.
-    pub(crate) fn poll_device(&self, code: &str, now: Timestamp) -> Polled {
+    /// Answers the app on the device of this code; one whose user has decided is told so once.
+    pub(crate) fn poll_device(&self, code: &str, client_id: &str, now: Timestamp) -> Polled {
         let mut issued = lock(&self.issued);
-        let Some(device) = issued.devices.get_mut(code).filter(|device| device.expires_at > now) else {
-            return Polled::Unknown;
-        };
+        let live = |device: &&mut Device| device.expires_at > now && device.client_id == client_id;
+        let Some(device) = issued.devices.get_mut(code).filter(live) else { return Polled::Unknown };
         let Some(decision) = device.decision else {
             let last = device.asked_at.replace(now);
             let due = last.and_then(|last| last.saturating_add(device.interval).ok());
@@ -289,16 +310,17 @@ mod tests {
     #[test]
     fn a_rotated_refresh_token_used_again_takes_its_family_down() {
         let store = TokenStore::default();
-        let (first, family) = store.new_refresh("005", "api", None);
-        let Redeemed::Good { rotated_to: Some(second), .. } = store.redeem(&first, true) else {
+        let (first, family) = store.new_refresh("app", "005", "api", None);
+        let Redeemed::Good { rotated_to: Some(second), .. } = store.redeem(&first, "app", true) else {
             panic!("refused")
         };
         let now = Timestamp::now();
         let session =
             store.open_session("00D000000000001", "005", "api", Some(family), now, Duration::from_secs(60));
-        assert!(store.session(&session, now).is_some());
-        assert_eq!(store.redeem(&first, true), Redeemed::Refused);
-        assert_eq!(store.redeem(&second, true), Redeemed::Refused, "the successor went with it");
+        assert_eq!(store.redeem(&first, "another app", true), Redeemed::Refused);
+        assert!(store.session(&session, now).is_some(), "another app cannot take it down");
+        assert_eq!(store.redeem(&first, "app", true), Redeemed::Refused);
+        assert_eq!(store.redeem(&second, "app", true), Redeemed::Refused, "the successor went with it");
         assert!(store.session(&session, now).is_none(), "and so did the session");
     }
 
