@@ -1,4 +1,4 @@
-//! What the org refused a while ago, and what is therefore not tried now.
+//! What the org refused or did not have a while ago, and what is therefore not tried now.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// For this long a thing that was refused is not tried again. Daily limits come back hour by hour.
+/// For this long a thing is not tried again. Daily limits come back hour by hour.
 const SHUNNED: Duration = Duration::from_secs(3_600);
 
-/// Things that were refused, and when.
+/// Things that were refused or missing, and when.
 #[derive(Debug)]
 pub(crate) struct Shunned<K>(Mutex<HashMap<K, Instant>>);
 

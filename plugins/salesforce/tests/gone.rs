@@ -1,36 +1,43 @@
 //! What is gone for good, how far back the org tells of it, and what becomes of a watermark from before.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::json;
 use unicrm_core::{
-    ErrorKind, GoneReason, Next, ObjectKind, ProviderExt, ReadPart, ReadRequest, Scope, Shape, Watermark,
+    ErrorKind, GoneReason, Next, ObjectKind, Provider, ProviderExt, ReadPart, ReadRequest, Shape, Watermark,
 };
 use unicrm_salesforce_emulator::{Fault, FaultRule, Resource};
 
-use crate::support::{Linked, Shown, read, read_all, read_since};
+use crate::support::{Linked, Shown, read, read_all, read_since, since};
 
 /// Far beyond the overlap, so that what is shown was shown for its change.
 const LATER: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn since(kind: ObjectKind, watermark: &Watermark) -> ReadPart {
-    ReadPart::new(kind, Scope::Since(watermark.clone()))
-}
-
-/// Live accounts of the org, each without anything that hangs on it.
-async fn made(linked: &Linked, object: &str, names: usize) -> Vec<String> {
+/// New leads or tasks of the org, each without anything that hangs on it.
+async fn made(linked: &Linked, object: &str, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
-    for at in 0..names {
+    for at in 0..count {
         let fields = match object {
             "Task" => json!({"Subject": format!("Made {at}")}),
-            "Account" => json!({"Name": format!("Made {at}")}),
             _ => json!({"LastName": format!("Made {at}"), "Company": "Made"}),
         };
         ids.push(linked.org().create(object, fields).await.unwrap());
     }
     ids
+}
+
+/// An org with so many new leads, which have been read.
+async fn read_leads(count: usize) -> (Linked, Vec<String>, Arc<dyn Provider>, Watermark) {
+    let linked = Linked::with_contacts(40).await;
+    let leads = made(&linked, "Lead", count).await;
+    let provider = linked.connect().await;
+    linked.org().advance_clock(LATER);
+    let watermark = read_all(&*provider, ObjectKind::Lead).await.watermark.unwrap();
+    (linked, leads, provider, watermark)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,17 +77,13 @@ async fn a_watermark_from_before_the_bin_was_emptied_is_refused_on_the_first_pag
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watermark_older_than_the_org_remembers_deletions_is_refused() {
-    let linked = Linked::with_contacts(40).await;
+    let (linked, leads, provider, watermark) = read_leads(1).await;
     let org = linked.org();
-    let lead = made(&linked, "Lead", 1).await.remove(0);
-    let provider = linked.connect().await;
-    org.advance_clock(LATER);
-    let watermark = read_all(&*provider, ObjectKind::Lead).await.watermark.unwrap();
     org.advance_clock(DAY);
-    org.hard_delete("Lead", &lead).await.unwrap();
+    org.hard_delete("Lead", &leads[0]).await.unwrap();
     org.advance_clock(DAY * 13);
     let shown = read_since(&*provider, ObjectKind::Lead, &watermark).await;
-    assert!(shown.gone.contains_key(&lead), "fourteen days ago: {:?}", shown.gone_ids());
+    assert!(shown.gone.contains_key(&leads[0]), "fourteen days ago: {:?}", shown.gone_ids());
     org.advance_clock(DAY * 2);
     let error = provider.read_page(since(ObjectKind::Lead, &watermark)).await.expect_err("sixteen days ago");
     assert_eq!((error.kind(), error.remote_code()), (ErrorKind::InvalidRequest, None), "{error:?}");
@@ -88,18 +91,15 @@ async fn a_watermark_older_than_the_org_remembers_deletions_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_runs_holds_the_watermark_back_and_nothing_is_lost() {
-    let linked = Linked::with_contacts(40).await;
+    let (linked, leads, provider, watermark) = read_leads(2).await;
     let org = linked.org();
-    let leads = made(&linked, "Lead", 2).await;
-    let provider = linked.connect().await;
-    org.advance_clock(LATER);
-    let watermark = read_all(&*provider, ObjectKind::Lead).await.watermark.unwrap();
     org.advance_clock(LATER);
     org.hard_delete("Lead", &leads[0]).await.unwrap();
     org.run_transaction(Some(org.now()));
     org.hard_delete("Lead", &leads[1]).await.unwrap();
     org.advance_clock(LATER);
     let first = read_since(&*provider, ObjectKind::Lead, &watermark).await;
+    assert!(!first.gone.contains_key(&leads[1]), "nobody is told of a transaction that runs");
     org.run_transaction(None);
     org.advance_clock(LATER);
     let second = read_since(&*provider, ObjectKind::Lead, &first.watermark.unwrap()).await;
@@ -109,13 +109,9 @@ async fn a_transaction_that_runs_holds_the_watermark_back_and_nothing_is_lost() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deletions_come_before_rows_and_a_row_behind_says_more() {
-    let linked = Linked::with_contacts(40).await;
+    let (linked, leads, provider, watermark) = read_leads(4).await;
     let org = linked.org();
-    let leads = made(&linked, "Lead", 4).await;
     let [binned, purged, master, loser] = [0, 1, 2, 3].map(|at| leads[at].clone());
-    let provider = linked.connect().await;
-    org.advance_clock(LATER);
-    let watermark = read_all(&*provider, ObjectKind::Lead).await.watermark.unwrap();
     org.advance_clock(LATER);
     org.delete("Lead", &binned).await.unwrap();
     org.hard_delete("Lead", &purged).await.unwrap();
@@ -133,12 +129,8 @@ async fn deletions_come_before_rows_and_a_row_behind_says_more() {
 /// The list of what is gone is asked for, then a record comes back, and then the rows are asked for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_comes_back_between_the_list_and_the_rows_is_alive() {
-    let linked = Linked::with_contacts(40).await;
+    let (linked, leads, provider, watermark) = read_leads(2).await;
     let org = linked.org();
-    let leads = made(&linked, "Lead", 2).await;
-    let provider = linked.connect().await;
-    org.advance_clock(LATER);
-    let watermark = read_all(&*provider, ObjectKind::Lead).await.watermark.unwrap();
     org.advance_clock(LATER);
     org.delete("Lead", &leads[0]).await.unwrap();
     org.delete("Lead", &leads[1]).await.unwrap();
@@ -195,6 +187,12 @@ async fn a_mass_deletion_costs_few_calls_and_its_place_is_kept() {
     assert_eq!((shown.rows, shown.pages), (MANY, 2));
     let calls = linked.emulator.log().api_calls();
     assert!(calls <= 5, "{calls} calls: {:?}", linked.emulator.log().counts());
+    // One process has the rest of the list still.
+    linked.emulator.log().clear();
+    let again = read_since(&*provider, ObjectKind::Task, &watermark).await;
+    assert_eq!((again.rows, again.pages), (MANY, 2));
+    let calls = linked.emulator.log().api_calls();
+    assert!(calls <= 2, "{calls} calls: {:?}", linked.emulator.log().counts());
 }
 
 /// Somebody takes the classic notes away while they are read: the reading goes on with the enhanced ones, and comes back to
@@ -258,4 +256,34 @@ async fn what_is_purged_behind_the_first_rows_of_a_query_leaves_an_empty_page() 
     }
     let rest = read(&*provider, part.after(token)).await.unwrap();
     assert!(rest.live.is_empty() && rest.watermark.is_some());
+}
+
+/// Rows that came together with a list that was refused are older than the list that is then asked for by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watermark_is_no_later_than_the_rows_behind_it() {
+    let linked = Linked::with_contacts(40).await;
+    let provider = linked.connect().await;
+    linked.org().advance_clock(LATER);
+    let watermark = read_all(&*provider, ObjectKind::Engagement).await.watermark.unwrap();
+    linked.org().advance_clock(LATER);
+    let faults = linked.emulator.faults();
+    let lists = |fault| FaultRule::new(Resource::Replication, fault);
+    let (code, message) = ("EXCEEDED_ID_LIMIT".to_owned(), "Too many deletions".to_owned());
+    faults.add(lists(Fault::Error { status: 400, code, message }).times(3));
+    // The list of the events comes in halves, and a minute passes before that of the calls is asked for.
+    faults.add(lists(Fault::Delay { milliseconds: 1_000 }).after(1));
+    let begun = linked.org().now();
+    let a_minute_passes = async {
+        while faults.struck() < 4 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        linked.org().advance_clock(Duration::from_secs(60));
+    };
+    let reading = read_since(&*provider, ObjectKind::Engagement, &watermark);
+    let (news, ()) = tokio::join!(reading, a_minute_passes);
+    let marks: serde_json::Value = serde_json::from_str(news.watermark.unwrap().as_str()).unwrap();
+    for (source, mark) in marks["marks"].as_object().unwrap() {
+        let mark: Timestamp = mark.as_str().unwrap().parse().unwrap();
+        assert!(mark.duration_since(begun).as_secs() < 30, "{source}: {mark} is behind {begun}");
+    }
 }

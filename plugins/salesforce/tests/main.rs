@@ -12,6 +12,7 @@ mod faults_auth;
 mod faults_auth_rows;
 mod faults_requests;
 mod faults_requests_rows;
+mod fields;
 mod gone;
 mod live;
 mod permission_set;

@@ -7,7 +7,7 @@ use unicrm_core::{Capability, ObjectKind, Record, WriteKind, json_schema};
 use unicrm_salesforce_emulator::{FieldSchema, FieldType, PicklistValue, RecordType};
 use unicrm_testkit::json_schema_errors;
 
-use crate::support::Linked;
+use crate::support::{Linked, age, read_all};
 use crate::writing::empty;
 
 fn choices(values: &[(&str, Option<&str>)]) -> Vec<PicklistValue> {
@@ -111,23 +111,12 @@ async fn a_description_is_fetched_once_and_then_only_asked_about() {
     let described = connect().await.describe(ObjectKind::Contact).await.unwrap();
     assert_eq!(calls(linked.emulator.log().entries()), 0);
     // Files that are an hour old are asked about, and the server says that nothing has changed.
-    for file in std::fs::read_dir(dir.path()).unwrap().flat_map(|entry| files(&entry.unwrap().path())) {
-        let old = std::time::SystemTime::now() - Duration::from_secs(4_000);
-        std::fs::File::options().append(true).open(file).unwrap().set_modified(old).unwrap();
-    }
+    age(dir.path(), Duration::from_secs(4_000));
     linked.emulator.log().clear();
     let confirmed = connect().await.describe(ObjectKind::Contact).await.unwrap();
     assert_eq!(confirmed, described);
     let asked: Vec<_> = linked.emulator.log().entries();
     assert_eq!(calls(asked.clone()), 1, "{asked:?}");
-}
-
-fn files(path: &std::path::Path) -> Vec<std::path::PathBuf> {
-    if path.is_dir() {
-        std::fs::read_dir(path).unwrap().flat_map(|entry| files(&entry.unwrap().path())).collect()
-    } else {
-        vec![path.to_owned()]
-    }
 }
 
 /// The schemas of a real org's objects take what the org takes.
@@ -141,7 +130,7 @@ async fn what_was_read_fits_the_schema_of_an_update() {
     {
         let schema = provider.describe(kind).await.unwrap();
         let document: Json = json_schema(&schema, &[], WriteKind::Update).read().unwrap();
-        let rows = crate::support::read_all(&*provider, kind).await;
+        let rows = read_all(&*provider, kind).await;
         for row in rows.live.values().take(40) {
             let mut record: Record = row.record.clone();
             // What is only read stands among the remote fields too; a write names what it means to write.

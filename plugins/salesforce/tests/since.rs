@@ -1,15 +1,16 @@
 //! Readings since a watermark: what changed, what went, what committed late, and what an idle one costs.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use unicrm_core::{GoneReason, ObjectKind, Provider, ReadPart, RemoteId, Scope, Shape, Watermark};
+use unicrm_core::{GoneReason, ObjectKind, Provider, ReadPart, RemoteId, Shape, Watermark};
 use unicrm_salesforce_emulator::{
     Emulator, Fault, FaultRule, FieldSchema, FieldType, PicklistValue, Record, Resource,
 };
 
-use crate::support::{Linked, Shown, read, read_all, read_since};
+use crate::support::{Linked, Shown, read, read_all, read_since, since};
 
 /// Far beyond the overlap, so that what is shown was shown for its change.
 const LATER: Duration = Duration::from_secs(3_600);
@@ -23,8 +24,18 @@ async fn watermarks(provider: &dyn Provider) -> Vec<(ObjectKind, Watermark)> {
     watermarks
 }
 
-fn since((kind, watermark): (ObjectKind, Watermark)) -> ReadPart {
-    ReadPart::new(kind, Scope::Since(watermark))
+/// An org with so many contacts, all of which was read a while ago.
+async fn all_read(contacts: u64) -> (Linked, Arc<dyn Provider>, Vec<(ObjectKind, Watermark)>) {
+    let linked = Linked::with_contacts(contacts).await;
+    let provider = linked.connect().await;
+    let watermarks = watermarks(&*provider).await;
+    linked.org().advance_clock(LATER);
+    (linked, provider, watermarks)
+}
+
+/// What changed since these watermarks.
+fn parts(watermarks: &[(ObjectKind, Watermark)]) -> impl Iterator<Item = ReadPart> {
+    watermarks.iter().map(|(kind, watermark)| since(*kind, watermark))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,8 +148,7 @@ async fn deletions_whose_list_is_refused_once_are_shown_by_the_next_reading() {
         let name = format!("{fault:?}");
         let rule = FaultRule::new(Resource::Replication, fault).on_object("Lead");
         linked.emulator.faults().add(rule);
-        let part = ReadPart::new(ObjectKind::Lead, Scope::Since(watermark.clone()));
-        let first = read(&*provider, part).await;
+        let first = read(&*provider, since(ObjectKind::Lead, &watermark)).await;
         assert!(linked.emulator.faults().struck() > 0, "{name}");
         org.show_object("Lead");
         // Either it has failed, and its watermark still holds, or there is a new one behind which nothing is lost.
@@ -152,11 +162,8 @@ async fn deletions_whose_list_is_refused_once_are_shown_by_the_next_reading() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_object_shows_its_changes_since() {
-    let linked = Linked::with_contacts(80).await;
+    let (linked, provider, watermarks) = all_read(80).await;
     let org = linked.org();
-    let provider = linked.connect().await;
-    let watermarks = watermarks(&*provider).await;
-    org.advance_clock(LATER);
     let user = org.user_id().to_owned();
     let stage = org.query("SELECT Id FROM OpportunityStage LIMIT 1").await.unwrap();
     let stage = stage[0]["Id"].as_str().unwrap().to_owned();
@@ -221,7 +228,7 @@ async fn an_idle_reading_of_all_ten_objects_costs_few_calls() {
     // Within the hour for which descriptions are taken as they are.
     linked.org().advance_clock(Duration::from_secs(1_800));
     linked.emulator.log().clear();
-    let pages = provider.read(watermarks.into_iter().map(since).collect()).await.unwrap();
+    let pages = provider.read(parts(&watermarks).collect()).await.unwrap();
     let calls = linked.emulator.log().api_calls();
     let mut reported = 0;
     for page in pages {
@@ -239,11 +246,8 @@ async fn an_idle_reading_of_all_ten_objects_costs_few_calls() {
 /// not lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reading_of_all_ten_objects_sees_fields_and_types_that_are_new() {
-    let linked = Linked::with_contacts(40).await;
+    let (linked, provider, watermarks) = all_read(40).await;
     let org = linked.org();
-    let provider = linked.connect().await;
-    let watermarks = watermarks(&*provider).await;
-    org.advance_clock(LATER);
     let mut field = FieldSchema::new("Type", FieldType::Picklist);
     field.picklist.push(PicklistValue::new("First Call"));
     org.add_field("Task", field).await.unwrap();
@@ -251,7 +255,7 @@ async fn a_reading_of_all_ten_objects_sees_fields_and_types_that_are_new() {
     let named = json!({"LastName": "Newcomer", "Nickname__c": "Newt"});
     let contact = org.create("Contact", named).await.unwrap();
     org.advance_clock(LATER);
-    let pages = provider.read(watermarks.into_iter().map(since).collect()).await.unwrap();
+    let pages = provider.read(parts(&watermarks).collect()).await.unwrap();
     let mut shown = Shown::default();
     for page in pages {
         page.unwrap().rows.into_iter().for_each(|row| shown.take(row));
@@ -307,18 +311,15 @@ async fn counting_all_ten_objects_costs_few_calls() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn smaller_pages_are_asked_for_together_too() {
-    let linked = Linked::with_contacts(60).await;
+    let (linked, provider, watermarks) = all_read(60).await;
     let org = linked.org();
-    let provider = linked.connect().await;
-    let watermarks = watermarks(&*provider).await;
-    org.advance_clock(LATER);
     for number in 0..250 {
         org.create("Contact", json!({"LastName": format!("Newcomer {number}")})).await.unwrap();
     }
     org.advance_clock(LATER);
     linked.emulator.log().clear();
-    let part = |watermark| since(watermark).page_size(200);
-    let pages = provider.read(watermarks.into_iter().map(part).collect()).await.unwrap();
+    let small = parts(&watermarks).map(|part| part.page_size(200));
+    let pages = provider.read(small.collect()).await.unwrap();
     assert!(linked.emulator.log().api_calls() <= 5, "{:?}", linked.emulator.log().counts());
     for (kind, page) in ObjectKind::ALL.into_iter().zip(pages) {
         let page = page.unwrap();

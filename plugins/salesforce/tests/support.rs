@@ -1,7 +1,10 @@
 //! An emulated org with the plugin connected to it, and what the org's own tables say should be read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use futures::StreamExt;
 use secrecy::SecretString;
@@ -14,11 +17,13 @@ use unicrm_salesforce_emulator::{Builder, Emulator, OrgHandle, Value};
 /// What the connected app's secret is in these tests: the conformance suite looks for it in every output.
 pub(crate) const SECRET: &str = unicrm_testkit::conformance::SECRET;
 
-/// Users that are visitors only.
 /// The members of a configuration that signs in as the app itself.
 const CLIENT_CREDENTIALS: &str = r#""flow":"client-credentials""#;
 
-const VISITORS: [&str; 4] = ["CspLitePortal", "CsnOnly", "Guest", "SelfService"];
+/// Users that are visitors only.
+pub(crate) const VISITORS: [&str; 4] = ["CspLitePortal", "CsnOnly", "Guest", "SelfService"];
+/// Tasks that are engagements.
+pub(crate) const ENGAGEMENTS: [&str; 3] = ["Call", "Email", "ListEmail"];
 
 /// An org, and the account that is linked with it.
 #[derive(Debug)]
@@ -61,7 +66,7 @@ impl Linked {
     }
 
     /// A new connection that keeps descriptions in this folder.
-    pub(crate) async fn connect_cached(&self, dir: &std::path::Path) -> Arc<dyn Provider> {
+    pub(crate) async fn connect_cached(&self, dir: &Path) -> Arc<dyn Provider> {
         let url = self.emulator.url();
         let config = format!(r#"{{"login_url":"{url}","client_id":"3MVG9.tests",{CLIENT_CREDENTIALS}}}"#);
         let config = Json::parse(config).expect("a configuration");
@@ -84,7 +89,7 @@ impl Linked {
             }
         };
         let engagement = |value: Option<&Value>| {
-            value.and_then(Value::as_text).is_some_and(|text| ["Call", "Email", "ListEmail"].contains(&text))
+            value.and_then(Value::as_text).is_some_and(|text| ENGAGEMENTS.contains(&text))
         };
         match kind {
             ObjectKind::Account | ObjectKind::Contact | ObjectKind::Lead | ObjectKind::Opportunity => {
@@ -235,10 +240,26 @@ pub(crate) async fn read_all(provider: &dyn Provider, kind: ObjectKind) -> Shown
     read(provider, ReadPart::all(kind)).await.unwrap_or_else(|error| panic!("{kind}: {error:?}"))
 }
 
+/// What changed since a watermark.
+pub(crate) fn since(kind: ObjectKind, watermark: &Watermark) -> ReadPart {
+    ReadPart::new(kind, Scope::Since(watermark.clone()))
+}
+
 /// Reads what changed since a watermark.
 pub(crate) async fn read_since(provider: &dyn Provider, kind: ObjectKind, watermark: &Watermark) -> Shown {
-    let part = ReadPart::new(kind, Scope::Since(watermark.clone()));
-    read(provider, part).await.unwrap_or_else(|error| panic!("{kind}: {error:?}"))
+    read(provider, since(kind, watermark)).await.unwrap_or_else(|error| panic!("{kind}: {error:?}"))
+}
+
+/// As if all descriptions in the folder had been made so long ago.
+pub(crate) fn age(folder: &Path, by: Duration) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            age(&path, by);
+        } else {
+            File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - by).unwrap();
+        }
+    }
 }
 
 /// Reads a part to its end through a new connection for each page, with the token as text in between. Errors that say

@@ -31,6 +31,10 @@ use crate::schema::Layouts;
 
 /// Salesforce takes 16,384 bytes of URL and headers together; a longer query travels in a body.
 const MAX_URL: usize = 14_000;
+/// The wait before a body that broke off is asked for again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest such wait.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 const QUERY_OPTIONS: &str = "sforce-query-options";
 
@@ -247,14 +251,7 @@ impl Client {
         let requests: Vec<_> = asked.iter().map(|(.., request)| request.clone()).collect();
         let answers = self.composite_batch(usage, &requests).await?;
         for ((at, sobject, known, _), answer) in asked.into_iter().zip(answers) {
-            let outcome = match (answer, known) {
-                (Ok(answer), Some(known)) if answer.status == 304 => {
-                    self.0.describes.confirm(sobject, &known).await;
-                    Ok(known.describe)
-                }
-                (Ok(answer), _) => self.keep(sobject, &answer).await,
-                (Err(fault), _) => Err(fault),
-            };
+            let outcome = self.settled(sobject, known, answer).await.map(|(describe, _)| describe);
             if let Some(place) = outcomes.get_mut(at) {
                 *place = Some(outcome);
             }
@@ -281,13 +278,23 @@ impl Client {
         answer: Result<SubAnswer, Fault>,
     ) -> Result<bool, Fault> {
         let known = self.0.describes.get(sobject).await;
-        match (answer, known) {
-            (Ok(answer), Some(known)) if answer.status == 304 => {
+        self.settled(sobject, known, answer).await.map(|(_, changed)| changed)
+    }
+
+    /// The description by the answer to whether it has changed, and whether it has.
+    async fn settled(
+        &self,
+        sobject: &str,
+        known: Option<Known>,
+        answer: Result<SubAnswer, Fault>,
+    ) -> Result<(Arc<Describe>, bool), Fault> {
+        let answer = answer?;
+        match known {
+            Some(known) if answer.status == 304 => {
                 self.0.describes.confirm(sobject, &known).await;
-                Ok(false)
+                Ok((known.describe, false))
             }
-            (Ok(answer), _) => self.keep(sobject, &answer).await.map(|_| true),
-            (Err(fault), _) => Err(fault),
+            _ => Ok((self.keep(sobject, &answer).await?, true)),
         }
     }
 
@@ -479,6 +486,17 @@ impl Client {
         D: Fn(Answer) -> Result<T, Fault>,
     {
         self.0.connection.fetch(usage, call, decode).await
+    }
+
+    /// Waits before a body that broke off is asked for again; false when it was asked for often enough, or would be no better.
+    pub(crate) async fn outlasts(&self, fault: &Fault, attempt: u32) -> bool {
+        if attempt >= self.config().limits.attempts || fault.again(attempt).is_none() {
+            return false;
+        }
+        tracing::debug!(%fault, attempt, "a body that broke off is asked for again");
+        let doubled = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16));
+        tokio::time::sleep(doubled.min(LONGEST_PAUSE)).await;
+        true
     }
 
     /// Sends a request and reads the head of its answer; the body comes as it is read.

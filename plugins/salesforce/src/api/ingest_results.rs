@@ -1,18 +1,14 @@
 //! The results of an ingest job, read as they come: they hold the upload again, and so may be larger than any other answer.
 
-use std::time::Duration;
-
 use csv::StringRecord;
 use unicrm_core::Usage;
 use unicrm_http::{BodyStream, Replay};
 
+use super::answer::Answer;
 use super::client::Client;
 use super::connection::Call;
 use super::lines::Lines;
 use crate::error::{Fault, What, is_page};
-
-/// The wait before results that broke off are asked for again; each further one is twice as long.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// One of the three results of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,21 +63,21 @@ impl Client {
     ) -> Result<ResultTable, Fault> {
         let path = self.job_path(id, &format!("/{}", results.segment()))?;
         let call = Call::csv(path);
-        let attempts = self.config().limits.attempts;
+        let head = |answer: Answer| match is_page(&answer.headers, &[]) {
+            true => Err(Fault::Unexpected { status: 200, what: What::Page, after: None }),
+            false => Ok(()),
+        };
         let mut attempt = 1;
         loop {
-            let (page, body) = self.stream(usage, &call, |answer| Ok(is_page(&answer.headers, &[]))).await?;
+            let ((), body) = self.stream(usage, &call, head).await?;
             let fault = match read(body, results, most).await {
-                Ok(table) if !page => return Ok(table),
-                Ok(_) => Fault::Unexpected { status: 200, what: What::Page, after: None },
+                Ok(table) => return Ok(table),
                 Err(fault) => fault,
             };
-            if attempt >= attempts || fault.again(attempt).is_none() {
+            if !self.outlasts(&fault, attempt).await {
                 return Err(fault);
             }
-            tracing::debug!(%fault, job = id, "results are asked for again");
             usage.retries += 1;
-            tokio::time::sleep(PAUSE * 2_u32.pow(attempt.min(6))).await;
             attempt += 1;
         }
     }

@@ -226,19 +226,20 @@ impl Fault {
 
 /// Whether a body is a page: what the content type says counts, and so does the first character.
 pub(crate) fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
-    let content_type =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    body.trim_ascii_start().starts_with(b"<") || content_type.to_ascii_lowercase().starts_with("text/html")
+    body.trim_ascii_start().starts_with(b"<") || is_html(headers)
 }
 
 /// Whether HTML is a page of its own, from its very beginning.
 pub(crate) fn is_whole_page(headers: &HeaderMap, body: &[u8]) -> bool {
-    let content_type =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let body = body.trim_ascii_start();
     let begins =
         |with: &str| body.get(..with.len()).is_some_and(|text| text.eq_ignore_ascii_case(with.as_bytes()));
-    content_type.to_ascii_lowercase().starts_with("text/html") && (begins("<!doctype") || begins("<html"))
+    is_html(headers) && (begins("<!doctype") || begins("<html"))
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.unwrap_or_default().to_ascii_lowercase().starts_with("text/html")
 }
 
 /// The ids of the records that a duplicate rule found.

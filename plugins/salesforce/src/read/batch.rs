@@ -5,8 +5,7 @@
 //! again by itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use unicrm_core::{Error, ErrorKind, ObjectKind, ReadPart, Scope, Shape, Usage};
@@ -22,8 +21,6 @@ use crate::error::Fault;
 
 /// Rows of a first page that comes together with others: all of them are in memory at once.
 const ROWS: u32 = 1_000;
-/// For this long an object that is not there is not asked for again.
-const ABSENCE: Duration = Duration::from_secs(3_600);
 /// Readings of everything go by descriptions no older than this: a run that was interrupted and begins again asks nothing.
 const RECENT: Duration = Duration::from_secs(60);
 
@@ -41,21 +38,6 @@ pub(super) struct Ready {
     pub(super) refused: Option<Error>,
     /// What it cost; the first page reports it.
     pub(super) usage: Usage,
-}
-
-/// Objects that this org or this user does not have, and since when that is known.
-#[derive(Debug, Default)]
-pub(super) struct Absent(Mutex<BTreeMap<Source, Instant>>);
-
-impl Absent {
-    pub(super) fn contains(&self, source: Source) -> bool {
-        let absent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        absent.get(&source).is_some_and(|at| at.elapsed() < ABSENCE)
-    }
-
-    pub(super) fn insert(&self, source: Source) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(source, Instant::now());
-    }
 }
 
 /// Whether nothing else would be answered either, as far as the error tells.
@@ -87,17 +69,22 @@ enum What {
 }
 
 impl Reader {
-    /// What can be asked for together, for each of the parts. A failure here is none: the parts ask by themselves.
+    /// What can be asked for together, for each of the parts. Where that fails the parts ask by themselves; a single part is
+    /// told what it would be told again.
     pub(super) async fn ahead(&self, parts: &[ReadPart]) -> Vec<Ready> {
         let mut ready: Vec<Ready> = parts.iter().map(|_| Ready::default()).collect();
         let mut usage = Usage::default();
-        if parts.iter().any(begins_with_what_is_gone)
-            && let Err(fault) = self.client.server_time(&mut usage).await
-        {
-            // The last answer has told it too, unless this machine slept since.
-            tracing::debug!(%fault, "the server's clock is not told");
+        let mut outcome = Ok(());
+        if parts.iter().any(begins_with_what_is_gone) {
+            outcome = self.client.server_time(&mut usage).await.map(drop).map_err(Error::from);
         }
-        if let Err(error) = self.prepare(&mut usage, parts, &mut ready).await {
+        let is_down =
+            |error: &Error| matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Unavailable);
+        // Otherwise the last answer has told the server's time too, unless this machine slept since.
+        if !outcome.as_ref().is_err_and(is_down) {
+            outcome = self.prepare(&mut usage, parts, &mut ready).await;
+        }
+        if let Err(error) = outcome {
             tracing::debug!(%error, "the parts are read one by one");
             if let [only] = ready.as_mut_slice() {
                 only.refused = Some(error).filter(meets_every_request);
@@ -126,7 +113,7 @@ impl Reader {
             // A watermark that cannot be read is the part's own error.
             let Ok(marks) = Marks::parse(watermark) else { continue };
             for source in Source::of(part.kind) {
-                if let (Some(since), false) = (self.since(marks.of(*source)), self.absent.contains(*source)) {
+                if let (Some(since), false) = (self.since(marks.of(*source)), self.absent.shuns(source)) {
                     self.want(usage, at, part, *source, since, &mut wanted).await?;
                 }
             }
@@ -186,7 +173,7 @@ impl Reader {
         let needed = |part: &&ReadPart| part.after.is_none();
         let sources = parts.iter().filter(needed).flat_map(|part| Source::of(part.kind));
         let sources: BTreeSet<Source> =
-            sources.copied().filter(|source| !self.absent.contains(*source)).collect();
+            sources.copied().filter(|source| !self.absent.shuns(source)).collect();
         let mut sobjects: BTreeSet<&'static str> = sources.iter().map(|source| source.sobject()).collect();
         if types {
             latest.extend([("Event", Duration::ZERO), ("Task", Duration::ZERO)]);
@@ -203,7 +190,7 @@ impl Reader {
         for (sobject, answer) in sobjects.iter().zip(answers) {
             if answer.is_err_and(|fault| is_hidden(&fault)) {
                 let gone = sources.iter().filter(|source| source.sobject() == *sobject && source.optional());
-                gone.for_each(|source| self.absent.insert(*source));
+                gone.for_each(|source| self.absent.shun(*source));
             }
         }
         Ok(unsure)
@@ -249,7 +236,7 @@ impl Reader {
         wanted: &mut Vec<Wanted>,
     ) -> Result<(), Error> {
         let options = QueryOptions { all_rows: true, batch_size: None };
-        for source in Source::of(kind).iter().filter(|source| !self.absent.contains(**source)) {
+        for source in Source::of(kind).iter().filter(|source| !self.absent.shuns(source)) {
             // What is not visible is the part's own error.
             if let Ok(selection) = self.selection(usage, *source, Shape::Ids, &BTreeSet::new()).await {
                 let request = self.client.query_request(&selection.count(None, None), options)?;

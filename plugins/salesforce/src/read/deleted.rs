@@ -4,7 +4,8 @@
 //! list that does not reach back to the watermark is met while the host can still let go of the watermark, which is on the
 //! first page of a reading alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use unicrm_core::{Error, ErrorKind, Gone, GoneReason, Row, Usage};
@@ -31,6 +32,22 @@ pub(super) struct GoneList {
     records: Vec<DeletedRecord>,
     /// From when on the next reading has to read for nothing to be missed.
     mark: Timestamp,
+}
+
+/// What is left of long lists behind the last row of a page. A token says how to find it without this process.
+#[derive(Debug, Default)]
+pub(super) struct RestOfGone(Mutex<HashMap<Source, (Keyset, GoneList)>>);
+
+impl RestOfGone {
+    fn keep(&self, source: Source, after: Keyset, list: GoneList) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(source, (after, list));
+    }
+
+    /// What was kept for this place; whatever was kept for another one is of no use any more.
+    fn take(&self, source: Source, after: &Keyset) -> Option<GoneList> {
+        let (place, list) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&source)?;
+        (place == *after).then_some(list)
+    }
 }
 
 /// A span of time as it is asked for.
@@ -91,27 +108,34 @@ impl Reader {
         rows: &mut Vec<Row>,
     ) -> Result<Left, Error> {
         let after = cursor.after.clone();
-        let list = match (ready, after.as_ref().map(|after| after.stamp).or(since)) {
+        let kept = after.as_ref().and_then(|after| self.rest_of_gone.take(source, after));
+        let list = match (ready.or(kept), after.as_ref().map(|after| after.stamp).or(since)) {
             (Some(list), _) => Some(list),
             // The first page has had it already, and it was nothing; or it is asked for again, from the place reached.
             (None, Some(since)) if cursor.page > 0 => self.list_of_gone(usage, source, since, None).await?,
             _ => None,
         };
-        let Some(list) = list else { return Ok(Left::Nothing) };
-        let mark = cursor.marks.entry(source).or_insert(list.mark);
-        *mark = list.mark.min(*mark);
-        let place = |record: &DeletedRecord| (record.deleted_date, record.id.clone());
-        let reached = after.map(|after| (after.stamp, after.id.unwrap_or_default()));
-        let mut left = list
-            .records
-            .iter()
-            .filter(|record| reached.as_ref().is_none_or(|reached| place(record) > *reached));
-        for record in left.by_ref().take(MOST) {
-            let gone = Gone::new(source.kind(), record.id.clone(), GoneReason::Deleted);
-            rows.push(Row::Gone(gone.with_stamp(Some(record.deleted_date))));
-            cursor.after = Some(Keyset { stamp: record.deleted_date, id: Some(record.id.clone()) });
+        let Some(GoneList { mut records, mark: covered }) = list else { return Ok(Left::Nothing) };
+        let mark = cursor.marks.entry(source).or_insert(covered);
+        *mark = covered.min(*mark);
+        if let Some(Keyset { stamp, id }) = after {
+            let reached = (stamp, id.unwrap_or_default());
+            let next = records.partition_point(|record| (record.deleted_date, record.id.clone()) <= reached);
+            records.drain(..next);
         }
-        Ok(if left.next().is_some() { Left::Later } else { Left::Nothing })
+        let rest = records.split_off(MOST.min(records.len()));
+        for DeletedRecord { id, deleted_date } in records {
+            cursor.after = Some(Keyset { stamp: deleted_date, id: Some(id.clone()) });
+            let gone = Gone::new(source.kind(), id, GoneReason::Deleted);
+            rows.push(Row::Gone(gone.with_stamp(Some(deleted_date))));
+        }
+        if rest.is_empty() {
+            return Ok(Left::Nothing);
+        }
+        if let Some(after) = cursor.after.clone() {
+            self.rest_of_gone.keep(source, after, GoneList { records: rest, mark: covered });
+        }
+        Ok(Left::Later)
     }
 
     /// The list of what is gone since; none where this object has no such list for this user.
@@ -131,12 +155,12 @@ impl Reader {
         if now.duration_since(since) > LONGEST {
             return Err(beyond_memory(source, since));
         }
-        let answer = match came {
-            Some((span, deleted)) => Ok((deleted, span.end)),
-            None => self.deleted_since(usage, source, since, now).await,
+        let (answer, end) = match came {
+            Some((span, deleted)) => (Ok(deleted), span.end),
+            None => (self.deleted_since(usage, source, since, now).await, now),
         };
-        let (deleted, end) = match answer {
-            Ok(answer) => answer,
+        let deleted = match answer {
+            Ok(deleted) => deleted,
             Err(fault) if is_out_of_reach(&fault) => {
                 tracing::info!(sobject, %fault, "what is gone for good is not told that far back");
                 return Err(beyond_memory(source, since));
@@ -168,15 +192,14 @@ impl Reader {
         source: Source,
         since: Timestamp,
         now: Timestamp,
-    ) -> Result<(Deleted, Timestamp), Fault> {
+    ) -> Result<Deleted, Fault> {
         let span = Span::new(since, now);
-        let deleted = match self.deleted_between(usage, source, span).await {
+        match self.deleted_between(usage, source, span).await {
             Err(fault) if fault.is(&Code::InvalidReplicationDate) && span.shortest() != span => {
-                self.deleted_between(usage, source, span.shortest()).await?
+                self.deleted_between(usage, source, span.shortest()).await
             }
-            outcome => outcome?,
-        };
-        Ok((deleted, now))
+            outcome => outcome,
+        }
     }
 
     /// Deletions of a span; one with too many of them is asked for in halves.

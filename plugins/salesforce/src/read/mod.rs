@@ -29,9 +29,10 @@ use unicrm_core::{
 use crate::api::Client;
 use crate::config::SalesforceConfig;
 use crate::objects::MapContext;
-use batch::{Absent, Ready};
+use crate::shunned::Shunned;
+use batch::Ready;
 use bulk::{Jobs, Place, Way};
-use deleted::without_repeated;
+use deleted::{RestOfGone, without_repeated};
 use enrich::Enrichment;
 pub(crate) use enrich::is_hidden;
 use facts::Facts;
@@ -57,8 +58,10 @@ pub(crate) struct Reader {
     client: Client,
     config: Arc<SalesforceConfig>,
     facts: Facts,
-    absent: Absent,
+    /// Objects that this org or this user does not have.
+    absent: Shunned<Source>,
     held: Held,
+    rest_of_gone: RestOfGone,
     jobs: Jobs,
     selections: Mutex<HashMap<(Source, bool), Arc<Selection>>>,
 }
@@ -85,8 +88,9 @@ impl Reader {
             client,
             config,
             facts,
-            absent: Absent::default(),
+            absent: Shunned::default(),
             held: Held::default(),
+            rest_of_gone: RestOfGone::default(),
             jobs: Jobs::default(),
             selections: Mutex::default(),
         }
@@ -238,7 +242,9 @@ impl Reader {
             *cursor.total.get_or_insert_default() += fetched.page.total_size;
         }
         if let Some(now) = fetched.page.server_time {
-            cursor.marks.entry(source).or_insert(now);
+            // Rows that came ahead are older than a list of deletions that had to be asked for again.
+            let mark = cursor.marks.entry(source).or_insert(now);
+            *mark = now.min(*mark);
         }
         let rest = self.put_off(usage, part.shape, &mut fetched, &mut found).await?;
         let converted = self.convert_with(usage, part.shape, &fetched, found, rows).await?;
@@ -287,14 +293,14 @@ impl Reader {
         let mut sources = Vec::new();
         for source in Source::of(kind).iter().copied() {
             if source.optional() {
-                if self.absent.contains(source) {
+                if self.absent.shuns(&source) {
                     continue;
                 }
                 match self.client.describe(usage, source.sobject()).await {
                     Ok(describe) if describe.object.queryable => {}
                     Err(fault) if !is_hidden(&fault) => return Err(unreadable(source, fault)),
                     _ => {
-                        self.absent.insert(source);
+                        self.absent.shun(source);
                         continue;
                     }
                 }

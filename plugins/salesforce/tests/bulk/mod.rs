@@ -9,7 +9,7 @@ use std::sync::Arc;
 use unicrm_core::{ObjectKind, Provider, ProviderExt, ReadPart};
 use unicrm_salesforce_emulator::{Emulator, Resource};
 
-use crate::support::{Linked, Shown, read};
+use crate::support::{Linked, Shown, read, since};
 
 /// Every reading of all records by a job, in pages so small that a few hundred records have lists of them.
 const ALWAYS: &str =
@@ -125,8 +125,7 @@ async fn what_changes_while_a_job_runs_is_in_the_next_reading() {
         }
     };
     assert!(pages > 3, "{pages} pages");
-    let since = ReadPart::new(ObjectKind::Contact, unicrm_core::Scope::Since(watermark));
-    let news = read(&*provider, since).await.unwrap();
+    let news = read(&*provider, since(ObjectKind::Contact, &watermark)).await.unwrap();
     assert!(news.rows < 200, "{} rows: only what changed", news.rows);
     copy.live.extend(news.live);
     copy.assert_whole(ObjectKind::Contact, &linked.expected(ObjectKind::Contact).await);

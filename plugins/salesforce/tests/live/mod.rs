@@ -226,8 +226,12 @@ mod emulated {
         for object in
             ["Account", "Contact", "ContentNote", "Event", "Lead", "Note", "Opportunity", "Task", "User"]
         {
-            let stamp = if object == "ContentNote" { "LastModifiedDate" } else { "SystemModstamp" };
-            for (id, values) in org.table(object, &[stamp, "IsDeleted"]).await.unwrap_or_default() {
+            let columns: &[&str] = match object {
+                "ContentNote" => &["LastModifiedDate", "IsDeleted"],
+                "User" => &["SystemModstamp"],
+                _ => &["SystemModstamp", "IsDeleted"],
+            };
+            for (id, values) in org.table(object, columns).await.unwrap() {
                 if !values.get(1).is_some_and(Value::is_true) {
                     all.insert(id, format!("{object} {:?}", values.first()));
                 }
@@ -263,6 +267,7 @@ mod emulated {
         org.add_object(class).await.unwrap();
         let before = records(&org).await;
         assert!(before.len() > 20, "{}", before.len());
+        assert!(before.contains_key(org.user_id()), "users are looked at too");
         let custom = Some(["Invoice__c", "Title__c", "Customer__c"].map(str::to_owned));
         let report = run(Target { custom, ..target(&emulator) }).await;
         report.assert_good();

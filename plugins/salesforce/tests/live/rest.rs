@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 use unicrm_core::{ObjectKind, Provider, RawRequest, RemoteId};
 
 use super::recorder::Recorder;
+use crate::support::{ENGAGEMENTS, VISITORS};
 
-/// Users that are visitors only.
-const VISITORS: [&str; 4] = ["CspLitePortal", "CsnOnly", "Guest", "SelfService"];
-const ENGAGEMENTS: [&str; 3] = ["Call", "Email", "ListEmail"];
 const FORM: &str = "application/x-www-form-urlencoded";
 /// The sObjects that the suite reads whole.
 const READ: [&str; 10] = [

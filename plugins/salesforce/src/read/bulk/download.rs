@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -19,10 +18,6 @@ use crate::error::Fault;
 const AT_ONCE: usize = 2;
 /// Bytes after which a piece is complete, however few rows it has.
 const PIECE_BYTES: usize = 1 << 20;
-/// The first wait before a page that broke off is asked for again; each further one is twice as long.
-const WAIT: Duration = Duration::from_millis(200);
-/// The longest such wait.
-const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// The pages that the place of a token names. It lives between two calls of the host; without it, the token is enough to
 /// begin it again.
@@ -164,7 +159,6 @@ enum Stop {
 
 impl Fetch {
     async fn run(mut self) {
-        let attempts = self.client.config().limits.attempts;
         let mut attempt = 0;
         let last = loop {
             let fault = match self.pass().await {
@@ -174,12 +168,10 @@ impl Fetch {
                 Err(Stop::Broken(fault)) => fault,
             };
             attempt += 1;
-            if attempt >= attempts || fault.again(attempt).is_none() {
+            if !self.client.outlasts(&fault, attempt).await {
                 break self.failed(fault);
             }
-            tracing::debug!(page = ?self.page, %fault, "a page of results is asked for again");
             self.used.retries += 1;
-            tokio::time::sleep(WAIT.saturating_mul(1 << attempt.min(16)).min(MAX_WAIT)).await;
         };
         // Without a listener there is nobody to tell.
         let _unheard = self.sender.send(last).await.is_err();

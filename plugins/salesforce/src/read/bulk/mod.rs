@@ -38,6 +38,8 @@ const DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 const MAX_POLLS: u32 = 1_000;
 /// Further jobs after one that was aborted or lost.
 const MORE_JOBS: u32 = 1;
+/// The longest paths of a list of pages, all together, in bytes: a token holds them.
+const MAX_PAGES: usize = 32 << 10;
 
 /// Rows of a piece, when the host does not say how many it wants: as many as a page of REST has.
 const ROWS: u32 = 2_000;
@@ -287,6 +289,11 @@ impl Reader {
         let listed = self.client.bulk_pages(usage, job, at).await?;
         if listed.pages.is_empty() && listed.next.is_some() {
             let why = "it names no page, and another list".to_owned();
+            return Err(Fault::Unreadable { what: "the list of a job's results", why, cut: false });
+        }
+        let length: usize = listed.pages.iter().map(|page| page.path().len()).sum();
+        if length > MAX_PAGES {
+            let why = format!("the paths of its {} pages are too long for a token", listed.pages.len());
             return Err(Fault::Unreadable { what: "the list of a job's results", why, cut: false });
         }
         let list = listed.next.map_or(List::Read, List::At);
