@@ -47,7 +47,7 @@ impl Custom {
     /// One class with its fields and association types: a custom object, or any other that this user sees.
     pub(crate) async fn class(&self, name: &str) -> Result<CustomObjectClass, Error> {
         let mut usage = Usage::default();
-        let describe = self.describe(&mut usage, name).await?;
+        let describe = describe(&self.client, &mut usage, name).await?;
         let global = self.client.describe_global(&mut usage).await?;
         let mut class = self.head(&describe.object);
         class.fields = describe
@@ -74,10 +74,6 @@ impl Custom {
         class.updatable = object.updateable;
         class.deletable = object.deletable;
         class
-    }
-
-    async fn describe(&self, usage: &mut Usage, name: &str) -> Result<Arc<Describe>, Error> {
-        self.client.describe(usage, name).await.map_err(|fault| no_such_class(name, fault))
     }
 
     /// Lookup fields, in the order of the description.
@@ -127,8 +123,13 @@ fn by_prefix(global: &GlobalDescribe) -> BTreeMap<&str, &str> {
     prefixes.filter_map(|object| Some((object.key_prefix.as_deref()?, object.name.as_str()))).collect()
 }
 
+/// A class as this user sees it.
+pub(crate) async fn describe(client: &Client, usage: &mut Usage, name: &str) -> Result<Arc<Describe>, Error> {
+    client.describe(usage, name).await.map_err(|fault| no_such_class(name, fault))
+}
+
 /// What it means that a class cannot be described.
-pub(crate) fn no_such_class(name: &str, fault: Fault) -> Error {
+fn no_such_class(name: &str, fault: Fault) -> Error {
     match fault.code() {
         Some(Code::NotFound | Code::InvalidType) => {
             Error::new(ErrorKind::NotFound, format!("this user sees no class {name:?}"))

@@ -104,6 +104,53 @@ async fn a_key_decides_which_record_is_written_however_often() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_no_number_fails_its_own_row() {
+    let linked = invoices().await;
+    let org = linked.org();
+    let mut number = FieldSchema::new("Number__c", FieldType::Double);
+    (number.external_id, number.id_lookup, number.precision) = (true, true, 18);
+    org.add_field("Invoice__c", number).await.unwrap();
+    let provider = linked.connect().await;
+    let row = |value: &str| {
+        let key = ExternalKey::new("Number__c", value);
+        CustomOperation::upsert("Invoice__c", key, fields(&[("Title__c", value)]))
+    };
+    let outcomes = write(&*provider, ["many", "12", "null", "true", "[1]", "12.0"].map(row).into()).await;
+    for at in [0, 2, 3, 4] {
+        let error = outcomes[at].error().unwrap_or_else(|| panic!("{:?}", outcomes[at]));
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error:?}");
+        let field = error.fields().first().unwrap_or_else(|| panic!("{error:?}"));
+        assert_eq!(field.pointer, "/fields/Number__c");
+        assert!(field.message.contains("holds numbers"), "{field:?}");
+    }
+    let id = created(&outcomes[1]);
+    assert_eq!(outcomes[5].remote_id.as_ref().map(|id| id.as_str()), Some(id.as_str()), "{outcomes:?}");
+    assert_eq!(org.count("Invoice__c").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_field_that_is_named_twice_is_refused() {
+    let linked = invoices().await;
+    let provider = linked.connect().await;
+    let twice = fields(&[("Title__c", "One"), ("title__c", "Other")]);
+    let id = created(&one(&*provider, titled("First")).await);
+    for operation in [
+        CustomOperation::create("Invoice__c", twice.clone()),
+        CustomOperation::update("Invoice__c", id.as_str(), twice.clone()),
+        CustomOperation::upsert("Invoice__c", ExternalKey::new("ErpId__c", "1"), twice),
+    ] {
+        let outcomes = write(&*provider, vec![operation, retitled(&id, "Changed")]).await;
+        let error = outcomes[0].error().unwrap_or_else(|| panic!("{outcomes:?}"));
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error:?}");
+        let field = error.fields().first().unwrap_or_else(|| panic!("{error:?}"));
+        assert!(field.pointer.eq_ignore_ascii_case("/fields/Title__c"), "{field:?}");
+        assert!(field.message.ends_with("is named twice"), "{field:?}");
+        assert!(outcomes[1].is_done(), "{outcomes:?}");
+    }
+    assert_eq!(linked.org().count("Invoice__c").await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn rows_of_one_record_are_written_in_their_order() {
     let linked = invoices().await;
     let org = linked.org();

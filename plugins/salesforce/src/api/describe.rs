@@ -306,6 +306,13 @@ field_types! {
     DataCategoryGroupReference => "DataCategoryGroupReference",
 }
 
+impl FieldType {
+    /// Whether its values are numbers.
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self, Self::Int | Self::Long | Self::Double | Self::Currency | Self::Percent)
+    }
+}
+
 impl<'de> Deserialize<'de> for FieldType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self::from(String::deserialize(deserializer)?.as_str()))

@@ -8,7 +8,7 @@ use unicrm_core::{
     Next, PageToken, RawRecord, RemoteId, Scope, Usage, from_json,
 };
 
-use super::{Custom, by_prefix, no_such_class};
+use super::{Custom, by_prefix, describe, no_such_class};
 use crate::api::{Condition, Describe, Literal, Order, QueryOptions, SalesforceId, Soql, parse_datetime};
 use crate::error::Code;
 use crate::read::select::selectable;
@@ -59,7 +59,7 @@ pub(super) async fn page(custom: &Custom, request: &CustomRead) -> Result<Custom
     let size = request.page_size.unwrap_or(PAGE).clamp(1, PAGE);
     let mut described_anew = false;
     let (describe, pages, wanted) = loop {
-        let describe = custom.describe(&mut usage, &request.class).await?;
+        let describe = describe(&custom.client, &mut usage, &request.class).await?;
         let (soql, wanted) = query(&describe, request, &cursor, size)?;
         let options = QueryOptions { all_rows: true, batch_size: None };
         match all_pages(&custom.client, &mut usage, &soql, options).await {

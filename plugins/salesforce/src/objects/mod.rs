@@ -35,9 +35,10 @@ pub(crate) use self::decode::{Decoder, Extras, MapError};
 pub(crate) use self::encode::RemoteRecord;
 pub(crate) use self::engagement_type::all as engagement_types;
 pub(crate) use self::remote_fields::{SourceClasses, class_id, key_of, remote_text};
+pub(crate) use self::wire::unquoted;
 use self::wire::{Row, WireField};
 use self::write::Writer;
-pub(crate) use self::write::{Encoded, Intent, Related};
+pub(crate) use self::write::{Encoded, Intent, Related, joined_choices};
 use crate::read::source::Source;
 
 /// The field tables of all objects.

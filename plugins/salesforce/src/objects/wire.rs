@@ -240,7 +240,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 }
 
 /// The text that a JSON string stands for; none for any other value.
-pub(super) fn unquoted(json: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn unquoted(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     match inner.bytes().any(|byte| byte == b'\\') {
         false => Some(Cow::Borrowed(inner)),

@@ -263,7 +263,7 @@ impl<'c> Writer<'c> {
         }
         let known = self.facts.and_then(|facts| facts.field(field)).filter(|facts| facts.precision > 0);
         let (precision, scale) = known.map_or((18, 2), |facts| (facts.precision, facts.scale));
-        if let Some(amount) = asked.map(|amount| amount.decimal().normalize()) {
+        if let Some(amount) = asked.map(|amount| amount.decimal().normalize()).filter(|_| !self.is_seed()) {
             let whole = amount.trunc().abs().to_string();
             let digits = if whole == "0" { 0 } else { whole.len() };
             if amount.scale() > u32::from(scale) || digits > usize::from(precision.saturating_sub(scale)) {
@@ -376,14 +376,11 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// The value of a remote field: of several choices the one text with semicolons that Salesforce makes of them.
+    /// The value of a remote field as Salesforce has it.
     fn as_salesforce_writes(&self, field: &str, value: &Json) -> Json {
         let facts = self.facts.and_then(|facts| facts.field(field));
         let is_list = facts.is_some_and(|facts| facts.class.field_type == Some(FieldFormat::List));
-        match value.read::<Vec<String>>() {
-            Ok(choices) if is_list => Json::text(&choices.join(";")),
-            _ => value.clone(),
-        }
+        is_list.then(|| joined_choices(value)).flatten().unwrap_or_else(|| value.clone())
     }
 
     /// Whether a remote field is written already.
@@ -419,6 +416,11 @@ fn names_another_sort(key: &str, value: &Json) -> bool {
     id.zip(sorts).is_some_and(|(id, (_, sorts))| !sorts.contains(&id.key_prefix()))
 }
 
+/// Several choices as the one text with semicolons that Salesforce makes of them; none for what is no list of texts.
+pub(crate) fn joined_choices(value: &Json) -> Option<Json> {
+    value.read::<Vec<String>>().ok().map(|choices| Json::text(&choices.join(";")))
+}
+
 /// How many whole seconds lie between two instants; none when the second is before the first.
 pub(super) fn seconds_between(start: Timestamp, end: Timestamp) -> Option<i64> {
     let length: SignedDuration = whole_seconds(end).duration_since(whole_seconds(start));
@@ -427,11 +429,12 @@ pub(super) fn seconds_between(start: Timestamp, end: Timestamp) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use unicrm_core::{ContactPatch, RemoteFieldClass};
+    use unicrm_core::{AccountPatch, ContactPatch, OpportunityPatch, RecordPatch, RemoteFieldClass};
 
     use super::*;
     use crate::objects::FieldFacts;
     use crate::objects::tests::{create, cx, patch, with_field, writable};
+    use crate::objects::to_remote;
 
     #[test]
     fn several_choices_are_one_text_with_semicolons() {
@@ -453,6 +456,24 @@ mod tests {
             );
             let lines = create(patch::<ContactPatch>(&json), cx);
             assert_eq!(lines, format!("Contact.Tags__c = {written}\n"), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_seed_keeps_what_a_create_refuses() {
+        let patches: [RecordPatch; 4] = [
+            patch::<OpportunityPatch>(r#"{"amount":0.005}"#).into(),
+            patch::<OpportunityPatch>(r#"{"amount":10000000000000000}"#).into(),
+            patch::<AccountPatch>(r#"{"number_of_employees":123456789}"#).into(),
+            patch::<AccountPatch>(&format!(r#"{{"name":"{}"}}"#, "x".repeat(300))).into(),
+        ];
+        let name = FieldFacts { length: 255, ..writable("Account", "Name") };
+        let cx = with_field(cx(), "Account", "Name", name);
+        let cx = with_field(cx, "Account", "NumberOfEmployees", writable("Account", "NumberOfEmployees"));
+        for patch in patches {
+            assert_eq!(to_remote(&patch, Intent::Create, &cx).errors.len(), 1, "{patch:?}");
+            let seed = to_remote(&patch, Intent::Seed, &cx);
+            assert_eq!((seed.fields.len(), seed.errors.len()), (1, 0), "{patch:?}: {seed:?}");
         }
     }
 }

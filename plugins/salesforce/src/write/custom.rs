@@ -8,15 +8,15 @@ use unicrm_core::{
     WriteReport,
 };
 
-use super::keys::touch;
+use super::keys::{Keyed, number_of};
 use super::outcome::{id_of, no_such_record};
 use super::plan::{Job, Subject, Work};
 use super::present::unquoted;
 use super::waves::{Act, Step, Touched, ambiguous, waves};
 use super::{Writer, execute, put, reported};
 use crate::api::{Describe, DescribeField, FieldType, SalesforceId};
-use crate::custom::no_such_class;
-use crate::objects::Encoded;
+use crate::custom::describe;
+use crate::objects::{Encoded, joined_choices};
 use crate::read::Reader;
 
 /// A class as this user sees it, or why there is none.
@@ -76,7 +76,7 @@ impl Writer {
         if let Some(known) = describes.get(class) {
             return known.clone();
         }
-        let described = self.client.describe(usage, class).await.map_err(|fault| no_such_class(class, fault));
+        let described = describe(&self.client, usage, class).await;
         describes.insert(class.to_owned(), described.clone());
         described
     }
@@ -89,29 +89,17 @@ impl Writer {
         jobs: &[Option<Job>],
         steps: &mut [Step],
     ) -> Vec<(usize, Outcome)> {
-        let mut asked: BTreeMap<(&str, &str), Vec<&Job>> = BTreeMap::new();
         let named: Vec<_> = jobs.iter().map(|job| job.as_ref().map(named)).collect();
-        for job in ambiguous(&named).into_iter().filter_map(|row| jobs.get(row)?.as_ref()) {
-            if let Some((key, _)) = key_of(job) {
-                asked.entry((job.sobject(), key)).or_default().push(job);
-            }
-        }
-        let mut failed = Vec::new();
-        for ((class, key), jobs) in asked {
-            let values: Vec<&str> = jobs.iter().filter_map(|job| Some(key_of(job)?.1)).collect();
-            match self.ids_by_key(usage, class, key, &values).await {
-                Ok(found) => {
-                    for (job, value) in jobs.iter().zip(values) {
-                        touch(steps, job.row, found.get(value).map(Vec::as_slice).unwrap_or_default());
-                    }
-                }
-                Err(error) => {
-                    let end = |job: &&Job| (job.row, super::outcome::failed(job, error.clone()));
-                    failed.extend(jobs.iter().map(end));
-                }
-            }
-        }
+        let job = |row: usize| jobs.get(row)?.as_ref();
+        let keyed = ambiguous(&named).into_iter().filter_map(|row| {
+            let (key, value) = key_of(job(row)?)?;
+            Some(Keyed { row, sobject: job(row)?.sobject(), key, value })
+        });
+        let failed = self.touch_keyed(usage, keyed.collect(), steps).await;
         failed
+            .into_iter()
+            .filter_map(|(row, error)| Some((row, super::outcome::failed(job(row)?, error))))
+            .collect()
     }
 }
 
@@ -179,10 +167,12 @@ fn prepare(row: usize, operation: CustomOperation, describe: &Describe) -> Resul
             let Some(field) = describe.field(&key.field).filter(is_key) else {
                 return Err(refused(&key.field, "is no field that identifies records: take an external id"));
             };
-            let numeric =
-                matches!(field.field_type, FieldType::Double | FieldType::Int | FieldType::Currency);
-            let number =
-                Some(&key.value).filter(|_| numeric).and_then(|text| Json::parse(text.as_str()).ok());
+            let value = match field.field_type.is_number() {
+                true => number_of(&key.value).ok_or_else(|| {
+                    refused(&key.field, &format!("holds numbers, and {:?} is none", key.value))
+                })?,
+                false => Json::text(&key.value),
+            };
             let differs = |name: &str, value: &Json| {
                 name.eq_ignore_ascii_case(&field.name) && unquoted(value.as_str()) != key.value.as_str()
             };
@@ -191,7 +181,7 @@ fn prepare(row: usize, operation: CustomOperation, describe: &Describe) -> Resul
                 return Err(refused(name, "is the key of this write and has another value there"));
             }
             fields.retain(|name, _| !name.eq_ignore_ascii_case(&field.name));
-            fields.insert(field.name.clone(), number.unwrap_or_else(|| Json::text(&key.value)));
+            fields.insert(field.name.clone(), value);
             (fields, Work::Upsert { key: field.name.clone(), value: key.value })
         }
         _ => {
@@ -201,11 +191,15 @@ fn prepare(row: usize, operation: CustomOperation, describe: &Describe) -> Resul
         }
     };
     let subject = Subject::Class(Arc::from(describe.object.name.as_str()));
-    let mut job = Job { row, subject, work, encoded: Encoded::default(), untie: Vec::new(), resent: None };
+    let mut job = Job::new(row, subject, work, Encoded::default());
     for (name, value) in fields {
         let Some(field) = describe.field(&name) else {
             return Err(refused(&name, "does not exist, or is not visible to this user"));
         };
+        // Names differ in case where a map does not see it, and which of the two values counts nobody can say.
+        if job.encoded.fields.iter().any(|(named, _)| *named == field.name) {
+            return Err(refused(&name, "is named twice"));
+        }
         let writable = match job.work {
             Work::Create => field.createable,
             // Which of the two it comes to shows at the remote; without its key, a row would be made anew each time.
@@ -214,8 +208,9 @@ fn prepare(row: usize, operation: CustomOperation, describe: &Describe) -> Resul
             _ => field.updateable,
         };
         if writable {
-            let written = as_salesforce_writes(field, value);
-            job.encoded.fields.push((field.name.clone().into(), written));
+            let is_list = field.field_type == FieldType::MultiPicklist;
+            let joined = is_list.then(|| joined_choices(&value)).flatten();
+            job.encoded.fields.push((field.name.clone().into(), joined.unwrap_or(value)));
         } else if field.createable || field.updateable {
             return Err(refused(&name, "can be set only when the record is made"));
         } else {
@@ -229,17 +224,6 @@ fn prepare(row: usize, operation: CustomOperation, describe: &Describe) -> Resul
             Err(Box::new(outcome.with_warnings(job.encoded.warnings)))
         }
         _ => Ok(job),
-    }
-}
-
-/// A list, where Salesforce separates the choices of one text by semicolons.
-fn as_salesforce_writes(field: &DescribeField, value: Json) -> Json {
-    if field.field_type != FieldType::MultiPicklist {
-        return value;
-    }
-    match value.read::<Vec<String>>() {
-        Ok(choices) => Json::text(&choices.join(";")),
-        Err(_) => value,
     }
 }
 

@@ -129,7 +129,7 @@ impl<'w> Run<'w> {
                 self.done.extend(jobs.drain(..).map(|job| (job.row, not_sent(&job, error.clone()))));
                 break;
             }
-            let pause = LOCK_PAUSE * 2_u32.pow(round.min(6) - 1);
+            let Some(pause) = pause_after(round) else { break };
             tokio::time::sleep(pause + pause.mul_f64(fraction())).await;
         }
         for job in jobs {
@@ -330,7 +330,24 @@ pub(super) fn ends_everything(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::QuotaExhausted | ErrorKind::Unauthenticated)
 }
 
+/// How long to wait at least before the next round; none after the last.
+fn pause_after(round: u32) -> Option<Duration> {
+    (round < LOCK_ROUNDS).then(|| LOCK_PAUSE * 2_u32.pow(round - 1))
+}
+
 /// A number between 0 and 1, so that those who met the same lock come back at different times.
 fn fraction() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().1) / f64::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_pause_is_twice_as_long_and_after_the_last_round_there_is_none() {
+        let pauses: Vec<u128> =
+            (1..=LOCK_ROUNDS).map_while(pause_after).map(|pause| pause.as_millis()).collect();
+        assert_eq!(pauses, [150, 300, 600, 1_200, 2_400]);
+    }
 }

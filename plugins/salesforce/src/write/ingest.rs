@@ -310,14 +310,7 @@ mod tests {
         let job = |(row, name): (usize, &&str)| {
             let fields = vec![(Cow::Borrowed("LastName"), Json::text(name))];
             let encoded = Encoded { sobject: "Contact", fields, ..Encoded::default() };
-            Job {
-                row,
-                subject: Subject::Object(ObjectKind::Contact),
-                work: Work::Create,
-                encoded,
-                untie: Vec::new(),
-                resent: None,
-            }
+            Job::new(row, Subject::Object(ObjectKind::Contact), Work::Create, encoded)
         };
         loads(names.iter().enumerate().map(job).collect(), 1).0.remove(0)
     }

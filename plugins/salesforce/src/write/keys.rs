@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use unicrm_core::{Error, ErrorKind, Outcome, Usage, WriteOperation};
+use rust_decimal::Decimal;
+use unicrm_core::{Error, ErrorKind, Json, Outcome, Usage, WriteOperation};
 
 use super::Writer;
 use super::prepare::{Draft, Prepared, Target, need};
@@ -16,8 +17,16 @@ use crate::read::{Needs, Reader};
 /// Values of one query.
 const CHUNK: usize = 200;
 
-/// The records that have each value of a key.
-pub(super) type IdsByKey<'v> = HashMap<&'v str, Vec<String>>;
+/// The records that have each value of a key, or why a value cannot be one.
+type IdsByKey<'v> = HashMap<&'v str, Result<Vec<String>, Error>>;
+
+/// A row that names its record by a key.
+pub(super) struct Keyed<'k> {
+    pub(super) row: usize,
+    pub(super) sobject: &'k str,
+    pub(super) key: &'k str,
+    pub(super) value: &'k str,
+}
 
 impl Writer {
     /// Finds the records that keys stand for.
@@ -28,7 +37,7 @@ impl Writer {
         context: &MapContext,
         out: &mut Prepared,
     ) -> Vec<Draft<'o>> {
-        let mut found = self.ids_of(usage, &drafts, context).await;
+        let mut found = self.ids_of(usage, keyed(&drafts, context)).await;
         let mut kept = Vec::with_capacity(drafts.len());
         for mut draft in drafts {
             if let (Target::Keyed(key, value), Some(ids)) = (&draft.target, found.remove(&draft.row)) {
@@ -83,12 +92,23 @@ impl Writer {
                 return drafts.iter().map(|draft| (draft.row, Outcome::failed(error.clone()))).collect();
             }
         };
-        let found = self.ids_of(usage, &drafts, &context).await;
+        let failed = self.touch_keyed(usage, keyed(&drafts, &context), steps).await;
+        failed.into_iter().map(|(row, error)| (row, Outcome::failed(error))).collect()
+    }
+
+    /// Adds the records that keys stand for to what rows write. Gives the rows whose keys cannot be looked up.
+    pub(super) async fn touch_keyed(
+        &self,
+        usage: &mut Usage,
+        keyed: Vec<Keyed<'_>>,
+        steps: &mut [Step],
+    ) -> Vec<(usize, Error)> {
         let mut failed = Vec::new();
-        for (row, ids) in found {
-            match ids {
-                Ok(ids) => touch(steps, row, &ids),
-                Err(error) => failed.push((row, Outcome::failed(error))),
+        for (row, ids) in self.ids_of(usage, keyed).await {
+            match (ids, steps.get_mut(row)) {
+                (Ok(ids), Some(step)) => step.writes.extend(ids.iter().map(|id| Touched::record(id))),
+                (Ok(_), None) => {}
+                (Err(error), _) => failed.push((row, error)),
             }
         }
         failed
@@ -98,30 +118,26 @@ impl Writer {
     async fn ids_of(
         &self,
         usage: &mut Usage,
-        drafts: &[Draft<'_>],
-        context: &MapContext,
+        keyed: Vec<Keyed<'_>>,
     ) -> HashMap<usize, Result<Vec<String>, Error>> {
-        let mut asked: BTreeMap<(&'static str, &str), Vec<(usize, &str)>> = BTreeMap::new();
-        for draft in drafts {
-            if let Target::Keyed(key, value) = draft.target {
-                let sobject = to_remote(draft.patch, Intent::Create, context).sobject;
-                asked.entry((sobject, key)).or_default().push((draft.row, value));
-            }
+        let mut asked: BTreeMap<(&str, &str), Vec<(usize, &str)>> = BTreeMap::new();
+        for Keyed { row, sobject, key, value } in keyed {
+            asked.entry((sobject, key)).or_default().push((row, value));
         }
         let mut found = HashMap::new();
         for ((sobject, key), rows) in asked {
             let values: Vec<&str> = rows.iter().map(|(_, value)| *value).collect();
             let ids = self.ids_by_key(usage, sobject, key, &values).await;
-            for (row, value) in rows {
-                let own = ids.as_ref().map(|ids| ids.get(value).cloned().unwrap_or_default());
-                found.insert(row, own.map_err(Clone::clone));
-            }
+            found.extend(rows.into_iter().map(|(row, value)| match &ids {
+                Ok(ids) => (row, ids.get(value).cloned().unwrap_or_else(|| Ok(Vec::new()))),
+                Err(error) => (row, Err(error.clone())),
+            }));
         }
         found
     }
 
     /// The live records that have these values in a key field.
-    pub(super) async fn ids_by_key<'v>(
+    async fn ids_by_key<'v>(
         &self,
         usage: &mut Usage,
         sobject: &str,
@@ -140,22 +156,31 @@ impl Writer {
                 "{sobject}.{key} is no key: name a field that is marked as External ID"
             )));
         }
-        let is_number = matches!(field.field_type, FieldType::Double | FieldType::Int | FieldType::Long);
+        let is_number = field.field_type.is_number();
         let normal = |value: &str| normal_key(value, is_number, field.case_sensitive);
-        let literal = |value: &&str| {
+        let literal = |value: &str| {
             if !is_number {
-                return Ok(Literal::text(*value));
+                return Ok(Literal::text(value));
             }
-            value.parse().map(Literal::Number).map_err(|_| {
+            let number = number_of(value).and_then(|number| number.as_str().parse().ok());
+            number.map(Literal::Number).ok_or_else(|| {
                 Error::new(ErrorKind::InvalidRequest, format!("{value:?} is not a number"))
                     .with_field("/key/value", format!("{sobject}.{key} holds numbers, and {value:?} is none"))
             })
         };
+        let mut ids = IdsByKey::new();
+        let mut listed = Vec::new();
+        for value in values {
+            match literal(value) {
+                Ok(literal) => listed.push((*value, literal)),
+                Err(error) => drop(ids.insert(value, Err(error))),
+            }
+        }
         let mut found: HashMap<String, Vec<String>> = HashMap::new();
-        for chunk in values.chunks(CHUNK) {
-            let listed = chunk.iter().map(literal).collect::<Result<Vec<_>, _>>()?;
+        for chunk in listed.chunks(CHUNK) {
+            let chunk = chunk.iter().map(|(_, literal)| literal.clone());
             let soql =
-                Soql::select(sobject).fields(["Id", &field.name]).filter(Condition::in_(&field.name, listed));
+                Soql::select(sobject).fields(["Id", &field.name]).filter(Condition::in_(&field.name, chunk));
             let options = QueryOptions { all_rows: false, batch_size: None };
             for page in all_pages(&self.client, usage, &soql, options).await? {
                 for row in page.rows() {
@@ -167,21 +192,35 @@ impl Writer {
                 }
             }
         }
-        let of = |value: &&'v str| (*value, found.get(&normal(value)).cloned().unwrap_or_default());
-        Ok(values.iter().map(of).collect())
+        let of = |value: &str| found.get(&normal(value)).cloned().unwrap_or_default();
+        ids.extend(listed.iter().map(|(value, _)| (*value, Ok(of(value)))));
+        Ok(ids)
     }
 }
 
-/// A row writes these records.
-pub(super) fn touch(steps: &mut [Step], row: usize, ids: &[String]) {
-    if let Some(step) = steps.get_mut(row) {
-        step.writes.extend(ids.iter().map(|id| Touched::record(id)));
-    }
+/// The drafts that name their records by keys.
+fn keyed<'d>(drafts: &'d [Draft<'_>], context: &MapContext) -> Vec<Keyed<'d>> {
+    let of = |draft: &'d Draft<'_>| match draft.target {
+        Target::Keyed(key, value) => {
+            let sobject = to_remote(draft.patch, Intent::Create, context).sobject;
+            Some(Keyed { row: draft.row, sobject, key, value })
+        }
+        Target::New | Target::Known(_) => None,
+    };
+    drafts.iter().filter_map(of).collect()
+}
+
+/// The value of a key that is a number, as it is written; none for any other text.
+pub(super) fn number_of(value: &str) -> Option<Json> {
+    // The parser passes over underscores, and no remote does.
+    let number: Decimal = value.parse().ok().filter(|_| !value.contains('_'))?;
+    // Some spellings of a number are none in JSON: those with a plus or with zeros before it.
+    Json::parse(value).or_else(|_| Json::parse(number.to_string())).ok()
 }
 
 /// A key as Salesforce compares it: numbers by their value, text without regard to case unless the field minds it.
 fn normal_key(value: &str, is_number: bool, case_sensitive: bool) -> String {
-    match value.parse::<rust_decimal::Decimal>() {
+    match value.parse::<Decimal>() {
         Ok(number) if is_number => number.normalize().to_string(),
         _ if case_sensitive => value.trim().to_owned(),
         _ => value.trim().to_lowercase(),
@@ -203,6 +242,26 @@ mod tests {
         ] {
             let normal = |value| normal_key(value, is_number, case_sensitive);
             assert_eq!(normal(one) == normal(other), same, "{one:?} {other:?}");
+        }
+    }
+    #[test]
+    fn a_number_is_written_as_it_is_given_and_all_else_is_none() {
+        for (text, written) in [
+            ("4711", Some("4711")),
+            ("-1.50", Some("-1.50")),
+            ("0010", Some("10")),
+            ("+5", Some("5")),
+            ("123456789012345678", Some("123456789012345678")),
+            ("", None),
+            ("many", None),
+            ("1_000", None),
+            ("null", None),
+            ("true", None),
+            ("[1]", None),
+            ("\"1\"", None),
+            ("NaN", None),
+        ] {
+            assert_eq!(number_of(text).as_ref().map(Json::as_str), written, "{text:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::objects::Encoded;
 fn job(row: usize, work: Work, fields: &[(&'static str, Json)]) -> Job {
     let fields = fields.iter().map(|(name, value)| (Cow::Borrowed(*name), value.clone())).collect();
     let encoded = Encoded { sobject: "Contact", fields, ..Encoded::default() };
-    Job { row, subject: Subject::Object(ObjectKind::Contact), work, encoded, untie: Vec::new(), resent: None }
+    Job::new(row, Subject::Object(ObjectKind::Contact), work, encoded)
 }
 
 fn update(row: usize, id: &str, fields: &[(&'static str, Json)]) -> Job {

@@ -1,15 +1,15 @@
 //! Which record is which lost row's: pure comparison of what was written with what is there.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rust_decimal::Decimal;
-use serde_json::value::RawValue;
 use unicrm_core::Json;
 
-use super::present::unquoted;
+use super::present::{Cells, cells, unquoted};
 use crate::api::{parse_datetime, widened};
 
 /// More candidates than this say nothing new.
@@ -69,6 +69,17 @@ impl Wanted {
         self.fields.iter().map(|(_, value)| value.as_str())
     }
 
+    /// How much it says.
+    fn says(&self) -> usize {
+        self.fields.len() + usize::from(self.body.is_some())
+    }
+
+    /// Whether it says all that another row says.
+    fn covers(&self, other: &Self) -> bool {
+        other.fields.iter().all(|field| self.fields.binary_search(field).is_ok())
+            && (other.body.is_none() || other.body == self.body)
+    }
+
     /// The value by which a reader would know the record.
     fn own_name(&self) -> Option<&str> {
         let named = self.fields.iter().find(|(name, _)| Some(name.as_str()) == self.name);
@@ -76,8 +87,90 @@ impl Wanted {
     }
 }
 
-/// Compares the rows with the records that were found. Rows with the same values share their records: which of them is
-/// whose makes no difference.
+/// Rows with the same values, and the records that have all of these. The rows share the records: which of them is whose
+/// makes no difference.
+struct Group<'w, 'c> {
+    row: &'w Wanted,
+    /// Their numbers.
+    rows: Vec<usize>,
+    /// The calls that they were in.
+    calls: BTreeSet<usize>,
+    fitting: Vec<&'c str>,
+    /// Whether all rows that may have made one of these records have made one.
+    complete: bool,
+}
+
+/// The rows in groups, those that say most first.
+struct Groups<'w, 'c> {
+    all: Vec<Group<'w, 'c>>,
+    /// By record, the groups of which it has all the values: one of their rows has made it.
+    makers: HashMap<&'c str, Vec<usize>>,
+}
+
+impl<'w, 'c> Groups<'w, 'c> {
+    fn new(
+        wanted: &'w [Wanted],
+        calls: &[usize],
+        candidates: &'c [(String, &str)],
+        bodies: &HashMap<String, Vec<u8>>,
+    ) -> Self {
+        let index = Index::new(wanted, candidates);
+        let mut alike: HashMap<&Wanted, (Vec<usize>, BTreeSet<usize>)> = HashMap::new();
+        for (at, (row, call)) in wanted.iter().zip(calls).enumerate() {
+            let (rows, calls) = alike.entry(row).or_default();
+            rows.push(at);
+            calls.insert(*call);
+        }
+        let group = |(row, (rows, calls)): (&'w Wanted, _)| {
+            let body_fits = |id: &&str| row.body.is_none() || bodies.get(*id) == row.body.as_ref();
+            let fitting = index.fitting(row).iter().copied().filter(body_fits).collect();
+            Group { row, rows, calls, fitting, complete: false }
+        };
+        let mut all: Vec<Group<'_, '_>> = alike.into_iter().map(group).collect();
+        all.sort_by_key(|group| (Reverse(group.row.says()), group.rows.first().copied()));
+        let mut makers: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (at, group) in all.iter().enumerate() {
+            group.fitting.iter().for_each(|id| makers.entry(id).or_default().push(at));
+        }
+        let mut groups = Self { all, makers };
+        let complete: Vec<bool> = groups.all.iter().map(|group| groups.are_all_there(group)).collect();
+        for (group, complete) in groups.all.iter_mut().zip(complete) {
+            group.complete = complete;
+        }
+        groups
+    }
+
+    /// The groups that may have made one of these records.
+    fn makers(&self, ids: &[&str]) -> impl Iterator<Item = &Group<'w, 'c>> {
+        let makers: BTreeSet<usize> =
+            ids.iter().filter_map(|id| self.makers.get(id)).flatten().copied().collect();
+        makers.into_iter().filter_map(|at| self.all.get(at))
+    }
+
+    /// Whether there are as many records that may be a group's as rows that may have made them: then none of the rows was
+    /// refused, and none is still under way.
+    fn are_all_there(&self, group: &Group<'_, '_>) -> bool {
+        group.fitting.len() == self.makers(&group.fitting).map(|maker| maker.rows.len()).sum::<usize>()
+    }
+
+    /// Whether these records, which those that say more have left to a group, are its own for certain.
+    fn owns(&self, group: &Group<'_, '_>, left: &[&str]) -> bool {
+        let others = || self.makers(left).filter(|other| other.row != group.row);
+        // Rows of which each says what the other does not: the record may be either's.
+        if others().any(|other| !group.row.covers(other.row)) {
+            return false;
+        }
+        // A row that says less may have made one of them too, where the org itself has set the rest. The record is as good
+        // for the one as for the other then, and whichever gets none is sent again. That makes nothing twice where no row
+        // can still arrive: all are there, or all were in one call, whose rows are there together or were refused.
+        let together = group.calls.len() == 1 && others().all(|other| other.calls == group.calls);
+        let complete = left.len() == group.rows.len() && others().all(|other| other.complete);
+        complete || (together && left.len() <= group.rows.len())
+    }
+}
+
+/// Compares the rows with the records that were found. Each record goes to one row at most; where two rows that are not
+/// alike may have made it, it goes to the one that says all that the other says, and more, or to none of them.
 pub(super) fn settle_group(
     wanted: &[Wanted],
     calls: &[usize],
@@ -85,24 +178,25 @@ pub(super) fn settle_group(
     bodies: &HashMap<String, Vec<u8>>,
 ) -> Matches {
     let mut matches = Matches { found: vec![Found::Nothing; wanted.len()], committed: BTreeSet::new() };
-    let index = Index::new(wanted, candidates);
-    let mut taken: HashSet<&str> = HashSet::new();
-    let mut alike: HashMap<&Wanted, Vec<usize>> = HashMap::new();
-    for (at, row) in wanted.iter().enumerate() {
-        alike.entry(row).or_default().push(at);
-    }
-    for (row, same) in alike {
-        let body_fits = |id: &str| row.body.is_none() || bodies.get(id) == row.body.as_ref();
-        let fitting: Vec<&str> = index.fitting(row).iter().copied().filter(|id| body_fits(id)).collect();
-        taken.extend(&fitting);
-        let of_one_call =
-            same.iter().all(|at| calls.get(*at) == same.first().and_then(|first| calls.get(*first)));
-        let clear = fitting.len() == same.len() || (fitting.len() < same.len() && of_one_call);
-        for (nth, at) in same.iter().enumerate() {
-            let found = match fitting.get(nth) {
+    let groups = Groups::new(wanted, calls, candidates, bodies);
+    let mut given: HashSet<&str> = HashSet::new();
+    let mut disputed: HashSet<&str> = HashSet::new();
+    for group in &groups.all {
+        let left: Vec<&str> = group.fitting.iter().copied().filter(|id| !given.contains(id)).collect();
+        if left.is_empty() {
+            continue;
+        }
+        let clear = !left.iter().any(|id| disputed.contains(id)) && groups.owns(group, &left);
+        if clear {
+            given.extend(&left);
+        } else {
+            disputed.extend(&left);
+        }
+        for (nth, at) in group.rows.iter().enumerate() {
+            let found = match left.get(nth) {
                 Some(id) if clear => Found::One((*id).to_owned()),
                 None if clear => Found::Nothing,
-                _ => unclear(&fitting),
+                _ => unclear(&left),
             };
             if let (Found::One(_), Some(call)) = (&found, calls.get(*at)) {
                 matches.committed.insert(*call);
@@ -113,7 +207,7 @@ pub(super) fn settle_group(
         }
     }
     // A record of the same name that is nobody else's may be this row's, changed on its way by what the org automates.
-    let resembling = Resembling::new(wanted, candidates, &taken);
+    let resembling = Resembling::new(wanted, candidates, |id| groups.makers.contains_key(id));
     for (row, place) in wanted.iter().zip(&mut matches.found) {
         let ids = resembling.of(row);
         if *place == Found::Nothing && !ids.is_empty() {
@@ -167,11 +261,11 @@ struct Resembling<'c> {
 }
 
 impl<'c> Resembling<'c> {
-    fn new(wanted: &[Wanted], candidates: &'c [(String, &str)], taken: &HashSet<&str>) -> Self {
+    fn new(wanted: &[Wanted], candidates: &'c [(String, &str)], taken: impl Fn(&str) -> bool) -> Self {
         // The rows are of one object, and so have their names in one field.
         let name = wanted.iter().find_map(|row| row.name);
         let mut resembling = Self { all: Vec::new(), by_name: HashMap::new() };
-        for (id, json) in candidates.iter().filter(|(id, _)| !taken.contains(id.as_str())) {
+        for (id, json) in candidates.iter().filter(|(id, _)| !taken(id)) {
             match name {
                 Some(name) => {
                     resembling.by_name.entry(value_of(&cells(json), name)).or_default().push(id.as_str());
@@ -200,13 +294,6 @@ fn name_of(sobject: &str) -> Option<&'static str> {
     }
 }
 
-type Cells<'j> = HashMap<Cow<'j, str>, &'j RawValue>;
-
-/// The cells of a row of a query.
-fn cells(row: &str) -> Cells<'_> {
-    serde_json::from_str(row).unwrap_or_default()
-}
-
 fn value_of(cells: &Cells<'_>, field: &str) -> String {
     cells.get(field).map_or_else(|| "null".to_owned(), |raw| comparable(raw.get()))
 }
@@ -232,111 +319,5 @@ fn comparable(json: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn wanted(name: &str, phone: &str) -> Wanted {
-        let fields =
-            [(Cow::Borrowed("LastName"), Json::text(name)), (Cow::Borrowed("Phone"), Json::text(phone))];
-        Wanted::new("Contact", &fields)
-    }
-
-    fn row(name: &str, phone: &str) -> String {
-        serde_json::json!({ "Id": "x", "LastName": name, "Phone": phone }).to_string()
-    }
-
-    fn settle(wanted: &[Wanted], calls: &[usize], rows: &[(&str, String)]) -> Matches {
-        let candidates: Vec<(String, &str)> =
-            rows.iter().map(|(id, row)| ((*id).to_owned(), row.as_str())).collect();
-        settle_group(wanted, calls, &candidates, &HashMap::new())
-    }
-
-    #[test]
-    fn what_salesforce_keeps_differently_is_the_same() {
-        for (ours, theirs) in [
-            (r#"" Feig ""#, r#""Feig""#),
-            ("null", "false"),
-            (r#""""#, "null"),
-            ("10", "10.0"),
-            ("1234567890123456.70", "1234567890123456.7"),
-            (r#""2026-01-02T03:04:05Z""#, r#""2026-01-02T03:04:05.000+0000""#),
-            (r#""003ak00000luKU1""#, r#""003ak00000luKU1AAM""#),
-            (r#""a\r\nb""#, r#""a\nb""#),
-        ] {
-            assert_eq!(comparable(ours), comparable(theirs), "{ours} {theirs}");
-        }
-        for (one, other) in [(r#""0010""#, r#""10""#), (r#""a""#, r#""A""#), ("1", "2"), ("true", "false")] {
-            assert_ne!(comparable(one), comparable(other), "{one} {other}");
-        }
-    }
-
-    #[test]
-    fn a_row_is_found_by_all_its_values() {
-        let rows = [("003A", row("Feig", "1")), ("003B", row("Feig", "2"))];
-        let matches = settle(&[wanted("Feig", "2"), wanted("Roe", "3")], &[0, 0], &rows);
-        assert_eq!(matches.found[0], Found::One("003B".to_owned()));
-        assert_eq!(matches.found[1], Found::Nothing);
-        assert_eq!(matches.committed, BTreeSet::from([0]));
-    }
-
-    #[test]
-    fn more_records_than_rows_are_unclear() {
-        let rows = [("003A", row("Feig", "1")), ("003B", row("Feig", "1"))];
-        let matches = settle(&[wanted("Feig", "1")], &[0], &rows);
-        assert_eq!(matches.found[0], Found::Unclear(vec!["003A".to_owned(), "003B".to_owned()]));
-        assert!(matches.committed.is_empty());
-    }
-
-    #[test]
-    fn only_some_of_many_candidates_are_named() {
-        let alike: Vec<_> = (0..100).map(|at| (format!("003{at:03}"), row("Feig", "1"))).collect();
-        let other: Vec<_> = (0..100).map(|at| (format!("003{at:03}"), row("Feig", "2"))).collect();
-        for rows in [alike, other] {
-            let candidates: Vec<_> = rows.iter().map(|(id, row)| (id.clone(), row.as_str())).collect();
-            let matches = settle_group(&[wanted("Feig", "1")], &[0], &candidates, &HashMap::new());
-            let Found::Unclear(ids) = &matches.found[0] else { panic!("{matches:?}") };
-            assert_eq!(ids.len(), MOST);
-        }
-    }
-
-    #[test]
-    fn a_record_that_was_changed_on_its_way_is_a_candidate() {
-        let matches = settle(&[wanted("Feig", "1")], &[0], &[("003A", row("Feig", "+1"))]);
-        assert_eq!(matches.found[0], Found::Unclear(vec!["003A".to_owned()]));
-    }
-
-    proptest! {
-        /// Whatever subset of the rows was carried out: each record goes to one row at most, to one with its values, and
-        /// no row whose record is there is said to have none.
-        #[test]
-        fn no_record_is_given_twice_and_none_is_overlooked(
-            names in proptest::collection::vec(0..4_u8, 1..12),
-            carried_out in proptest::collection::vec(any::<bool>(), 12),
-        ) {
-            let wanted: Vec<Wanted> = names.iter().map(|name| wanted(&format!("n{name}"), "1")).collect();
-            let rows: Vec<(String, String)> = names
-                .iter()
-                .zip(&carried_out)
-                .enumerate()
-                .filter(|(_, (_, done))| **done)
-                .map(|(at, (name, _))| (format!("003{at:02}"), row(&format!("n{name}"), "1")))
-                .collect();
-            let candidates: Vec<(String, &str)> = rows.iter().map(|(id, row)| (id.clone(), row.as_str())).collect();
-            let matches = settle_group(&wanted, &vec![0; names.len()], &candidates, &HashMap::new());
-            let given: Vec<&String> = matches.found.iter().filter_map(|found| match found {
-                Found::One(id) => Some(id),
-                _ => None,
-            }).collect();
-            prop_assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), given.len());
-            prop_assert_eq!(given.len(), rows.len());
-            for (found, name) in matches.found.iter().zip(&names) {
-                if let Found::One(id) = found {
-                    let at: usize = id[3..].parse().unwrap();
-                    prop_assert_eq!(names[at], *name);
-                }
-            }
-        }
-    }
-}
+#[path = "matching_test.rs"]
+mod tests;

@@ -24,8 +24,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 use unicrm_core::{
-    Error, ErrorKind, LinkedAccountId, Outcome, RecordPatch, RemoteId, Usage, WriteOperation, WriteReport,
-    WriteRequest,
+    Error, ErrorKind, LinkedAccountId, Outcome, OutcomeStatus, RecordPatch, RemoteId, Usage, WriteOperation,
+    WriteReport, WriteRequest,
 };
 
 use crate::api::{Client, widened};
@@ -79,10 +79,11 @@ impl Writer {
             rows.retain(|row| outcomes.get(*row).is_some_and(Option::is_none));
             for round in 0..ROUNDS {
                 if let Some(error) = &stopped {
-                    let end = |row| {
-                        (row, if round == 0 { Outcome::failed(error.clone()) } else { never_settled() })
+                    let end = || match round {
+                        0 => Outcome::failed(error.clone()),
+                        _ => never_settled(Some(error)),
                     };
-                    put(&mut outcomes, rows.drain(..).map(end));
+                    put(&mut outcomes, rows.drain(..).map(|row| (row, end())));
                 }
                 if rows.is_empty() {
                     break;
@@ -96,7 +97,7 @@ impl Writer {
                 rows = run.again;
                 stopped = run.stopped;
             }
-            put(&mut outcomes, rows.into_iter().map(|row| (row, never_settled())));
+            put(&mut outcomes, rows.into_iter().map(|row| (row, never_settled(stopped.as_ref()))));
         }
         for (operation, outcome) in operations.iter().zip(outcomes.iter_mut().flatten()) {
             // Whatever became of a row, the caller learns which record it was about.
@@ -144,12 +145,11 @@ fn patch_of(operation: &WriteOperation) -> Option<&RecordPatch> {
     }
 }
 
-fn never_settled() -> Outcome {
-    let message = "the answers about this row were lost again and again";
-    Outcome::new(unicrm_core::OutcomeStatus::InDoubt {
-        error: Error::new(ErrorKind::InDoubt, message),
-        candidates: Vec::new(),
-    })
+/// The outcome of a row that would have to be looked at anew. `why` says what stands against it, if anything but patience.
+fn never_settled(why: Option<&Error>) -> Outcome {
+    let lost = || Error::new(ErrorKind::InDoubt, "the answers about this row were lost again and again");
+    let error = why.map_or_else(lost, outcome::doubt);
+    Outcome::new(OutcomeStatus::InDoubt { error, candidates: Vec::new() })
 }
 
 fn reported(outcomes: Vec<Option<Outcome>>, usage: Usage) -> WriteReport {

@@ -10,7 +10,7 @@ use unicrm_core::{
 use super::plan::{Job, Subject, Work};
 use crate::api::{Conversion, RowAnswer, SalesforceId};
 use crate::error::{Code, Fault, Refusal};
-use crate::objects::mapping;
+use crate::objects::{key_of, mapping};
 
 /// How a row ended at Salesforce.
 #[derive(Debug)]
@@ -104,18 +104,21 @@ pub(super) fn failed(job: &Job, error: Error) -> Outcome {
 
 /// The outcome of a row of which nobody knows whether it was carried out.
 pub(super) fn in_doubt(job: &Job, error: &Error, candidates: Vec<RemoteId>) -> Outcome {
-    let doubt = Error::new(ErrorKind::InDoubt, error.message().to_owned())
-        .with_advice(if job.is_unique() {
-            "Look whether the record is there before you repeat the write."
-        } else {
-            "Repeat the write: it may be done twice without harm."
-        })
-        .with_source(error.clone());
+    let doubt = doubt(error).with_advice(if job.is_unique() {
+        "Look whether the record is there before you repeat the write."
+    } else {
+        "Repeat the write: it may be done twice without harm."
+    });
     let mut candidates = candidates;
     candidates.extend(id_of(&job.work).map(RemoteId::from));
     let mut outcome = Outcome::new(OutcomeStatus::InDoubt { error: doubt, candidates });
     outcome.remote_id = id_of(&job.work).map(RemoteId::from);
     outcome.with_warnings(job.encoded.warnings.iter().cloned())
+}
+
+/// The error of a row in doubt, for what happened to it.
+pub(super) fn doubt(error: &Error) -> Error {
+    Error::new(ErrorKind::InDoubt, error.message().to_owned()).with_source(error.clone())
 }
 
 /// The record that a write is about, if it has an id.
@@ -145,7 +148,7 @@ fn record_named_in(message: &str) -> Option<String> {
 /// The unified field that a remote one belongs to; the one that the patch names, where several share it.
 pub(super) fn pointer(kind: ObjectKind, sobject: &str, patch: Option<&RecordPatch>, remote: &str) -> String {
     let listed = patch.map(remote_fields).unwrap_or_default();
-    if let Some(at) = listed.iter().position(|field| key(field) == Some(remote)) {
+    if let Some(at) = listed.iter().position(|field| key_of(field) == Some(remote)) {
         return format!("/remote_fields/{at}");
     }
     let named = patch.map(RecordPatch::named).unwrap_or_default();
@@ -157,10 +160,6 @@ pub(super) fn pointer(kind: ObjectKind, sobject: &str, patch: Option<&RecordPatc
     let fits: Vec<_> = fits.collect();
     let chosen = fits.iter().find(|field| named.contains(&field.unified)).or(fits.first());
     chosen.map_or_else(|| "/remote_fields".to_owned(), |field| format!("/{}", field.unified))
-}
-
-fn key(field: &RemoteField) -> Option<&str> {
-    crate::objects::key_of(field)
 }
 
 /// The remote fields that a patch names.
@@ -185,14 +184,7 @@ mod tests {
 
     fn job(work: Work) -> Job {
         let encoded = Encoded { sobject: "Contact", ..Encoded::default() };
-        Job {
-            row: 0,
-            subject: Subject::Object(ObjectKind::Contact),
-            work,
-            encoded,
-            untie: Vec::new(),
-            resent: None,
-        }
+        Job::new(0, Subject::Object(ObjectKind::Contact), work, encoded)
     }
 
     fn refusal(code: &str, message: &str, fields: &[&str]) -> Refusal {

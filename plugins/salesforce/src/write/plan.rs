@@ -91,6 +91,11 @@ pub(super) struct Call {
 }
 
 impl Job {
+    /// A write that was not sent yet.
+    pub(super) fn new(row: usize, subject: Subject, work: Work, encoded: Encoded) -> Self {
+        Self { row, subject, work, encoded, untie: Vec::new(), resent: None }
+    }
+
     /// The remote object that it writes.
     pub(super) fn sobject(&self) -> &str {
         match &self.subject {

@@ -14,7 +14,7 @@ fn job(row: usize, work: Work, sobject: &'static str, parent: Option<u8>, ties: 
     let add = (0..ties).map(|tie| format!("003{tie}")).collect();
     let related = vec![Related { sobject: "TaskRelation", add, remove: Vec::new() }];
     let encoded = Encoded { sobject, fields, related, ..Encoded::default() };
-    Job { row, subject: Subject::Object(ObjectKind::Task), work, encoded, untie: Vec::new(), resent: None }
+    Job::new(row, Subject::Object(ObjectKind::Task), work, encoded)
 }
 
 fn jobs() -> impl Strategy<Value = Vec<Job>> {

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use unicrm_core::{
-    ConvertLead, Error, ErrorKind, Json, ObjectKind, Outcome, OutcomeStatus, Patch, Record, RecordPatch,
-    RemoteId, Usage, WriteOperation,
+    ConvertLead, Error, ErrorKind, FieldFormat, Json, ObjectKind, Outcome, OutcomeStatus, Patch, Record,
+    RecordPatch, RemoteId, Usage, WriteOperation,
 };
 
 use super::Writer;
+use super::keys::number_of;
 use super::outcome::no_such_record;
 use super::plan::{Job, Subject, Work};
 use super::present::unquoted;
@@ -168,19 +169,18 @@ fn encode_all(
             out.done.push((draft.row, outcome.with_warnings(encoded.warnings)));
             continue;
         }
-        let subject = Subject::Object(kind);
-        out.jobs.push(Job { row: draft.row, subject, work, encoded, untie: Vec::new(), resent: None });
+        out.jobs.push(Job::new(draft.row, Subject::Object(kind), work, encoded));
     }
 }
 
 /// The key belongs to the record that is made.
 fn add_key(encoded: &mut Encoded, key: &str, value: &str, context: &MapContext) {
-    let json = Json::text(value);
     let number = || {
         let facts = context.sobject(encoded.sobject)?.field(key)?;
-        (facts.precision > 0).then(|| Json::parse(value).ok()).flatten()
+        let is_number = facts.class.field_type == Some(FieldFormat::Number);
+        is_number.then(|| number_of(value)).flatten()
     };
-    let json = number().unwrap_or(json);
+    let json = number().unwrap_or_else(|| Json::text(value));
     match encoded.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)) {
         None => encoded.fields.push((Cow::Owned(key.to_owned()), json)),
         Some((_, given)) if unquoted(given.as_str()) == value => {}
@@ -199,14 +199,7 @@ fn deletion(row: usize, kind: ObjectKind, id: String) -> Job {
 }
 
 fn bare(row: usize, kind: ObjectKind, work: Work) -> Job {
-    Job {
-        row,
-        subject: Subject::Object(kind),
-        work,
-        encoded: Encoded::default(),
-        untie: Vec::new(),
-        resent: None,
-    }
+    Job::new(row, Subject::Object(kind), work, Encoded::default())
 }
 
 fn conversion(convert: &ConvertLead, context: &MapContext) -> Result<LeadConvert, Error> {

@@ -16,7 +16,7 @@ use super::outcome::no_such_record;
 use super::plan::{Job, Tie, Work};
 use super::prepare::{Draft, Prepared, Target, depends_on_present};
 use crate::api::{QueryPage, SalesforceId, widened};
-use crate::objects::MapContext;
+use crate::objects::{MapContext, Related};
 use crate::read::Reader;
 use crate::read::small::related;
 
@@ -122,18 +122,24 @@ impl Writer {
             let fields = ["Id", owner, target];
             match related(&self.client, usage, sobject, &fields, owner, &ids).await {
                 Ok(pages) => {
+                    let mut jobs: HashMap<String, Vec<&mut Job>> = HashMap::new();
+                    for job in &mut out.jobs {
+                        if let Some(id) = record_of(job).map(str::to_owned) {
+                            jobs.entry(id).or_default().push(job);
+                        }
+                    }
                     for row in pages.iter().flat_map(QueryPage::rows) {
                         let ids = [text_cell(row, "Id"), text_cell(row, owner), text_cell(row, target)];
-                        if let [Some(id), Some(owner), Some(target)] = ids {
-                            untie(&mut out.jobs, sobject, &id, &widened(&owner), &widened(&target));
+                        let [Some(id), Some(owner), Some(target)] = ids else { continue };
+                        for job in jobs.get_mut(&*widened(&owner)).into_iter().flatten() {
+                            untie(job, sobject, &id, &widened(&target));
                         }
                     }
                 }
                 Err(fault) => {
                     let error = Error::from(fault);
                     let concerned = |job: &Job| {
-                        let touched =
-                            |r: &crate::objects::Related| r.sobject == sobject && !r.remove.is_empty();
+                        let touched = |r: &Related| r.sobject == sobject && !r.remove.is_empty();
                         job.encoded.related.iter().any(touched)
                     };
                     let (failed, jobs) = std::mem::take(&mut out.jobs).into_iter().partition(concerned);
@@ -241,20 +247,24 @@ fn record_of(job: &Job) -> Option<&str> {
     }
 }
 
-fn untie(jobs: &mut [Job], sobject: &'static str, id: &str, owner: &str, target: &str) {
-    for job in jobs.iter_mut().filter(|job| record_of(job) == Some(owner)) {
-        let goes =
-            |r: &crate::objects::Related| r.sobject == sobject && r.remove.iter().any(|to| to == target);
-        if job.encoded.related.iter().any(goes) {
-            job.untie.push(Tie { sobject, id: id.to_owned(), target: target.to_owned() });
-        }
+/// Has a row of a junction object go with a job, if that is to go.
+fn untie(job: &mut Job, sobject: &'static str, id: &str, target: &str) {
+    let goes = |r: &Related| r.sobject == sobject && r.remove.iter().any(|to| to == target);
+    if job.encoded.related.iter().any(goes) {
+        job.untie.push(Tie { sobject, id: id.to_owned(), target: target.to_owned() });
     }
+}
+
+/// The cells of a row of a query.
+pub(super) type Cells<'j> = HashMap<Cow<'j, str>, &'j RawValue>;
+
+pub(super) fn cells(row: &str) -> Cells<'_> {
+    serde_json::from_str(row).unwrap_or_default()
 }
 
 /// A cell of a row.
 pub(super) fn cell<'j>(row: &'j str, field: &str) -> Option<&'j RawValue> {
-    let cells: HashMap<Cow<'j, str>, &'j RawValue> = serde_json::from_str(row).ok()?;
-    cells.get(field).copied().filter(|raw| raw.get() != "null")
+    cells(row).get(field).copied().filter(|raw| raw.get() != "null")
 }
 
 /// The text in a cell of a row.
@@ -264,8 +274,5 @@ pub(super) fn text_cell(row: &str, field: &str) -> Option<String> {
 
 /// A JSON string's text, or any other value as it is written.
 pub(super) fn unquoted(json: &str) -> Cow<'_, str> {
-    match serde_json::from_str::<String>(json) {
-        Ok(text) => Cow::Owned(text),
-        Err(_) => Cow::Borrowed(json),
-    }
+    crate::objects::unquoted(json).unwrap_or(Cow::Borrowed(json))
 }

@@ -35,15 +35,18 @@ impl Writer {
                 |row| Some((widened(&text_cell(row, "Id")?).into_owned(), text_cell(row, "TaskSubtype")));
             rows.filter_map(sort).collect::<HashMap<_, _>>()
         });
-        let wrong = |(kind, id): (ObjectKind, &str)| match &sorts {
-            // What is not there is for Salesforce to say.
-            Ok(sorts) => misnamed(kind, id, sorts.get(id)?.as_deref()),
-            Err(error) => Some(error.clone()),
+        let wrong = |(kind, id): (ObjectKind, &str)| {
+            let error = match &sorts {
+                // What is not there is for Salesforce to say.
+                Ok(sorts) => misnamed(kind, id, sorts.get(id)?.as_deref())?,
+                Err(error) => error.clone(),
+            };
+            Some(Outcome::failed(error).with_remote_id(id))
         };
         let mut done = Vec::new();
         out.jobs.retain(|job| match deleted(job).and_then(wrong) {
-            Some(error) => {
-                done.push((job.row, refused(error, id_of(&job.work))));
+            Some(outcome) => {
+                done.push((job.row, outcome));
                 false
             }
             None => true,
@@ -51,20 +54,12 @@ impl Writer {
         let mut kept = Vec::with_capacity(drafts.len());
         for draft in drafts {
             match named(&draft).and_then(wrong) {
-                Some(error) => done.push((draft.row, refused(error, named(&draft).map(|(_, id)| id)))),
+                Some(outcome) => done.push((draft.row, outcome)),
                 None => kept.push(draft),
             }
         }
         out.done.extend(done);
         kept
-    }
-}
-
-fn refused(error: Error, id: Option<&str>) -> Outcome {
-    let outcome = Outcome::failed(error);
-    match id {
-        Some(id) => outcome.with_remote_id(id),
-        None => outcome,
     }
 }
 

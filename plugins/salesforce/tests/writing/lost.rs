@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
-use unicrm_core::{ConvertLead, ObjectKind, OutcomeStatus, Provider, WriteOperation};
-use unicrm_salesforce_emulator::{Fault, FaultRule, FieldSchema, FieldType, Resource};
+use unicrm_core::{ConvertLead, ErrorKind, ObjectKind, OutcomeStatus, Provider, WriteOperation};
+use unicrm_salesforce_emulator::{Fault, FaultRule, FieldType, Resource, ValidationRule};
 
-use super::{create, created, empty, one, practised, text, update, write};
+use super::{add_unique_key, create, created, empty, one, practised, text, update, write};
 use crate::support::Linked;
 
 fn cut(linked: &Linked, resource: Resource, after: u64) {
@@ -126,7 +126,7 @@ async fn what_cannot_be_found_is_in_doubt_and_not_repeated() {
     linked.emulator.faults().add(FaultRule::new(Resource::Composite, Fault::ConnectionClosed));
     let outcome = one(&*provider, create(ObjectKind::Contact, json!({"last_name": "Feig"}))).await;
     let OutcomeStatus::InDoubt { error, candidates } = &outcome.status else { panic!("{outcome:?}") };
-    assert_eq!(error.kind(), unicrm_core::ErrorKind::InDoubt);
+    assert_eq!(error.kind(), ErrorKind::InDoubt);
     assert!(candidates.is_empty());
     assert_eq!(linked.org().count("Contact").await.unwrap(), 0);
 }
@@ -164,9 +164,7 @@ async fn what_a_gateway_gave_up_is_in_doubt() {
 #[tokio::test]
 async fn a_value_that_none_may_share_makes_it_safe_to_send_again() {
     let linked = empty().await;
-    let mut field = FieldSchema::new("ErpId__c", FieldType::String);
-    (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
-    linked.org().add_field("Contact", field).await.unwrap();
+    add_unique_key(&linked.org(), "Contact").await;
     let provider = practised(&linked).await;
     let key = json!([{"remote_field_class": "Contact.ErpId__c", "value": "4711"}]);
     linked.emulator.faults().add(FaultRule::new(Resource::Composite, Fault::ConnectionClosed));
@@ -236,7 +234,7 @@ async fn a_conversion_that_the_quota_stops_is_not_in_doubt() {
     let outcome = one(&*provider, WriteOperation::Convert(convert.clone())).await;
     let error = outcome.error().unwrap_or_else(|| panic!("{outcome:?}"));
     assert!(matches!(outcome.status, OutcomeStatus::Failed(_)), "{outcome:?}");
-    assert_eq!(error.kind(), unicrm_core::ErrorKind::QuotaExhausted, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::QuotaExhausted, "{error:?}");
     assert!(
         linked.emulator.log().entries().iter().any(|entry| entry.resource == Resource::Soap),
         "the conversion itself was refused"
@@ -267,6 +265,56 @@ async fn an_update_with_ties_is_finished_and_not_doubled() {
     }
 }
 
+/// What stopped everything is the reason why a row whose answer was lost before is not looked at anew.
+#[tokio::test]
+async fn a_row_that_is_not_settled_says_what_stopped_it() {
+    let linked = empty().await;
+    let org = linked.org();
+    // One call after the other: first the change, then the conversion that meets the quota.
+    let config = r#""flow":"client-credentials","limits":{"concurrency":1}"#;
+    let provider = linked.connect_with(config).await.unwrap();
+    let account = org.create("Account", json!({"Name": "Acme"})).await.unwrap();
+    let lead = org.create("Lead", json!({"LastName": "Feig", "Company": "K-LINK"})).await.unwrap();
+    let id = created(&one(&*provider, create(ObjectKind::Note, json!({"content": "Hello"}))).await);
+    let faults = linked.emulator.faults();
+    faults.add(FaultRule::new(Resource::Composite, Fault::AnswerLost));
+    faults.add(FaultRule::new(Resource::Soap, Fault::TotalRequests).forever());
+    let change = json!({"content": "Changed", "account": {"remote_id": account}});
+    let mut convert = ConvertLead::new(lead.as_str());
+    convert.converted_status = Some("Closed - Converted".to_owned());
+    let rows = vec![update(ObjectKind::Note, &id, change), WriteOperation::Convert(convert)];
+    let outcomes = write(&*provider, rows).await;
+    let quota = outcomes[1].error().unwrap_or_else(|| panic!("{outcomes:?}"));
+    assert_eq!(quota.kind(), ErrorKind::QuotaExhausted, "{quota:?}");
+    let OutcomeStatus::InDoubt { error, .. } = &outcomes[0].status else { panic!("{outcomes:?}") };
+    assert_eq!((error.kind(), error.message()), (ErrorKind::InDoubt, quota.message()));
+    let source =
+        std::error::Error::source(error).and_then(|source| source.downcast_ref::<unicrm_core::Error>());
+    assert_eq!(source.map(unicrm_core::Error::kind), Some(ErrorKind::QuotaExhausted), "{error:?}");
+}
+
+/// Rows of which one says all that the other says: the record of the one is not the other's.
+#[tokio::test]
+async fn a_lost_row_that_was_refused_does_not_take_the_record_of_another() {
+    let linked = empty().await;
+    let org = linked.org();
+    let provider = practised(&linked).await;
+    let rule = ValidationRule::new("Contact", "Phone = null", "a phone is missing");
+    org.add_validation_rule(rule).await.unwrap();
+    cut(&linked, Resource::Composite, 0);
+    let phones = json!([{"phone_number": "1", "phone_number_type": "work"}]);
+    let rows = vec![
+        create(ObjectKind::Contact, json!({"last_name": "Feig"})),
+        create(ObjectKind::Contact, json!({"last_name": "Feig", "phone_numbers": phones})),
+    ];
+    let outcomes = write(&*provider, rows).await;
+    let error = outcomes[0].error().unwrap_or_else(|| panic!("{outcomes:?}"));
+    assert!(error.message().contains("a phone is missing"), "{error:?}");
+    let id = created(&outcomes[1]);
+    assert_eq!(text(&org, "Contact", &id, "Phone").await.as_deref(), Some("1"));
+    assert_eq!(org.count("Contact").await.unwrap(), 1);
+}
+
 /// Nobody can look while this lasts.
 fn blind(linked: &Linked) {
     blind_for(linked, 3);
@@ -281,9 +329,7 @@ fn blind_for(linked: &Linked, looks: u64) {
 #[tokio::test]
 async fn a_row_that_meets_its_own_value_is_made_once() {
     let linked = empty().await;
-    let mut field = FieldSchema::new("ErpId__c", FieldType::String);
-    (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
-    linked.org().add_field("Contact", field).await.unwrap();
+    add_unique_key(&linked.org(), "Contact").await;
     let provider = practised(&linked).await;
     cut(&linked, Resource::Composite, 0);
     blind(&linked);
@@ -326,9 +372,7 @@ async fn a_clean_refusal_after_a_lost_answer_is_no_failure() {
 async fn a_row_whose_second_sending_is_refused_is_looked_for_again() {
     for (first, made) in [(Fault::AnswerLost, 1), (Fault::ConnectionClosed, 0)] {
         let linked = empty().await;
-        let mut field = FieldSchema::new("ErpId__c", FieldType::String);
-        (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
-        linked.org().add_field("Contact", field).await.unwrap();
+        add_unique_key(&linked.org(), "Contact").await;
         let provider = practised(&linked).await;
         let key = json!([{"remote_field_class": "Contact.ErpId__c", "value": "4711"}]);
         let faults = linked.emulator.faults();
@@ -350,9 +394,7 @@ async fn a_row_whose_second_sending_is_refused_is_looked_for_again() {
 #[tokio::test]
 async fn a_row_that_meets_a_value_in_the_dark_is_in_doubt() {
     let linked = empty().await;
-    let mut field = FieldSchema::new("ErpId__c", FieldType::String);
-    (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
-    linked.org().add_field("Contact", field).await.unwrap();
+    add_unique_key(&linked.org(), "Contact").await;
     let provider = practised(&linked).await;
     let key = json!([{"remote_field_class": "Contact.ErpId__c", "value": "4711"}]);
     cut(&linked, Resource::Composite, 0);

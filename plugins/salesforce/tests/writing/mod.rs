@@ -4,6 +4,7 @@ mod bulk;
 mod fault_rows;
 mod faults;
 mod gaps;
+mod keys;
 mod lost;
 mod order;
 mod random;
@@ -88,6 +89,13 @@ async fn add_key(org: &OrgHandle, object: &str, ty: FieldType) {
     field.id_lookup = true;
     field.length = 40;
     field.precision = if ty == FieldType::Double { 18 } else { 0 };
+    org.add_field(object, field).await.unwrap();
+}
+
+/// A key that no two records may share.
+async fn add_unique_key(org: &OrgHandle, object: &str) {
+    let mut field = FieldSchema::new("ErpId__c", FieldType::String);
+    (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
     org.add_field(object, field).await.unwrap();
 }
 

@@ -6,11 +6,11 @@ use unicrm_core::{
     WriteRequest,
 };
 use unicrm_salesforce_emulator::{
-    DuplicateRule, Emulator, Fault, FaultRule, Features, FieldSchema, FieldType, Resource, ValidationRule,
+    DuplicateRule, Emulator, Fault, FaultRule, Features, FieldType, Resource, ValidationRule,
 };
 
 use super::fault_rows::ROWS;
-use super::{add_key, create, created, empty, one, patch, practised, text, update, write};
+use super::{add_key, add_unique_key, create, created, empty, one, patch, practised, text, update, write};
 use crate::support::Linked;
 
 #[test]
@@ -62,9 +62,7 @@ async fn duplicates_detected() {
 #[tokio::test]
 async fn duplicate_value() {
     let linked = empty().await;
-    let mut field = FieldSchema::new("ErpId__c", FieldType::String);
-    (field.external_id, field.id_lookup, field.unique, field.length) = (true, true, true, 40);
-    linked.org().add_field("Account", field).await.unwrap();
+    add_unique_key(&linked.org(), "Account").await;
     let provider = linked.connect().await;
     let key = json!([{"remote_field_class": "Account.ErpId__c", "value": "4711"}]);
     let account = |name: &str| create(ObjectKind::Account, json!({"name": name, "remote_fields": key}));
