@@ -206,9 +206,7 @@ fn is_required(field: &DescribeField) -> bool {
 fn format_of(field_type: &FieldType) -> FieldFormat {
     match field_type {
         FieldType::Boolean => FieldFormat::Bool,
-        FieldType::Int | FieldType::Long | FieldType::Double | FieldType::Currency | FieldType::Percent => {
-            FieldFormat::Number
-        }
+        number if number.is_number() => FieldFormat::Number,
         FieldType::Date => FieldFormat::Date,
         FieldType::DateTime => FieldFormat::Datetime,
         FieldType::MultiPicklist => FieldFormat::List,
