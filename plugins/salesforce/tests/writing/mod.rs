@@ -10,6 +10,7 @@ mod order;
 mod random;
 mod rows;
 mod seed;
+mod sorts;
 mod special;
 
 use serde_json::{Value as Json, json};
